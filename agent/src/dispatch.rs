@@ -1,0 +1,210 @@
+//! Runs commands: one task for each command id, however often the controller sends it.
+//!
+//! A repeated id whose command runs joins it; one whose outcome waits for its acknowledgement has that outcome sent
+//! again; only an id that was acknowledged (or never seen) starts anew. Everything here is lost with the process, on
+//! purpose: the controller sends again what it has no outcome for, and executors find in the cluster how far they
+//! came. A command that outlives its time, or whose task breaks, ends as unknown (I8).
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use ferry_proto::agent::v1::{Command, Outcome, command::Body};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{
+    context::{Context, Facts},
+    executor, inspect, limits,
+    outcome::{Ended, Evidence, Stop},
+    progress::Queue,
+};
+
+/// The commands of this process. Clones share them.
+#[derive(Clone)]
+pub struct Dispatch(Arc<Shared>);
+
+struct Shared {
+    client: kube::Client,
+    cluster: String,
+    progress: Queue,
+    table: Mutex<Table>,
+    ended: Notify,
+}
+
+#[derive(Default)]
+struct Table {
+    running: BTreeSet<String>,
+    outcomes: BTreeMap<String, Outcome>,
+    unsent: VecDeque<String>,
+}
+
+/// A command was not taken, and no outcome will come: the stream has to start again.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Its id is empty or too long.
+    #[error("the controller sent a command whose id has {0} bytes; 1 to {max} are allowed", max = limits::COMMAND_ID_BYTES)]
+    Id(usize),
+    /// Too many outcomes wait for their acknowledgement.
+    #[error("{0} outcomes wait for the controller's acknowledgement; it is asked again after attaching anew")]
+    Unacknowledged(usize),
+}
+
+impl Dispatch {
+    /// Nothing runs yet.
+    pub fn new(client: kube::Client, cluster: impl Into<String>, progress: Queue) -> Self {
+        let (table, ended) = (Mutex::default(), Notify::new());
+        Self(Arc::new(Shared { client, cluster: cluster.into(), progress, table, ended }))
+    }
+
+    /// Takes a command; its outcome comes out of [`Dispatch::next_outcome`].
+    ///
+    /// # Errors
+    /// See [`Error`]: nothing was begun.
+    pub fn submit(&self, command: Command) -> Result<(), Error> {
+        let size = command.id.len();
+        if size == 0 || size > limits::COMMAND_ID_BYTES {
+            return Err(Error::Id(size));
+        }
+        let mut table = self.lock();
+        if table.running.contains(&command.id) {
+            return Ok(());
+        }
+        if table.outcomes.contains_key(&command.id) {
+            table.offer(command.id);
+            self.0.ended.notify_one();
+            return Ok(());
+        }
+        if table.outcomes.len() >= limits::OUTCOMES_KEPT {
+            return Err(Error::Unacknowledged(table.outcomes.len()));
+        }
+        if table.running.len() >= limits::COMMANDS_AT_ONCE {
+            let busy = Stop::not_ready(format!(
+                "This agent carries out {} commands already; it takes no more at once",
+                table.running.len()
+            ));
+            table.finish(command.id, busy.into());
+            self.0.ended.notify_one();
+            return Ok(());
+        }
+        table.running.insert(command.id.clone());
+        drop(table);
+        tracing::info!(command = %command.id, epoch = command.epoch, "begins");
+        tokio::spawn(run(self.clone(), command));
+        Ok(())
+    }
+
+    /// The outcome of `command_id` is durable: forget it.
+    pub fn acknowledge(&self, command_id: &str) {
+        self.lock().outcomes.remove(command_id);
+    }
+
+    /// A stream begins: every outcome that was not acknowledged is due again.
+    pub fn attached(&self) {
+        let mut table = self.lock();
+        table.unsent = table.outcomes.keys().cloned().collect();
+        self.0.ended.notify_one();
+    }
+
+    /// Ids of the commands that run now, ascending.
+    pub fn in_progress(&self) -> Vec<String> {
+        self.lock().running.iter().cloned().collect()
+    }
+
+    /// The next outcome to send; waits for one. To be called by one task at a time; cancel-safe.
+    pub async fn next_outcome(&self) -> Outcome {
+        loop {
+            if let Some(outcome) = self.lock().take_unsent() {
+                return outcome;
+            }
+            self.0.ended.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn offer(&mut self, id: String) {
+        if !self.unsent.contains(&id) {
+            self.unsent.push_back(id);
+        }
+    }
+
+    fn finish(&mut self, id: String, evidence: Evidence) {
+        self.running.remove(&id);
+        self.outcomes.insert(id.clone(), Outcome { command_id: id.clone(), result: Some(evidence) });
+        self.offer(id);
+    }
+
+    fn take_unsent(&mut self) -> Option<Outcome> {
+        while let Some(id) = self.unsent.pop_front() {
+            if let Some(outcome) = self.outcomes.get(&id) {
+                return Some(outcome.clone());
+            }
+        }
+        None
+    }
+}
+
+async fn run(dispatch: Dispatch, command: Command) {
+    let id = command.id.clone();
+    let shared = &dispatch.0;
+    let workload = command.workload.unwrap_or_default();
+    let ctx = Context {
+        client: shared.client.clone(),
+        cluster: shared.cluster.clone(),
+        deadline: Instant::now() + Duration::from_millis(command.timeout_ms).min(limits::COMMAND_TIMEOUT),
+        progress: shared.progress.reporter(&id),
+        command: Facts {
+            id: id.clone(),
+            epoch: command.epoch,
+            generation: command.generation,
+            namespace: workload.namespace,
+            workload: workload.name,
+            migration: command.migration,
+        },
+    };
+    let (progress, timeout_ms) = (ctx.progress.clone(), command.timeout_ms);
+    let task = tokio::spawn(async move {
+        let deadline = ctx.deadline;
+        tokio::time::timeout_at(deadline, carry_out(&ctx, command.body)).await
+    });
+    let ended = match task.await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_)) => Err(Stop::unknown(format!(
+            "The command did not end within its {timeout_ms} ms; what it changed is looked at when it is sent again"
+        ))),
+        Err(broken) => Err(Stop::unknown(format!(
+            "The agent broke while carrying the command out ({broken}); read its log, and report it"
+        ))),
+    };
+    let evidence = ended.unwrap_or_else(|stop| {
+        tracing::info!(command = %id, %stop, "ends without evidence");
+        stop.at(progress.step()).into()
+    });
+    tracing::info!(command = %id, "ends");
+    dispatch.lock().finish(id, evidence);
+    shared.ended.notify_one();
+}
+
+async fn carry_out(ctx: &Context, body: Option<Body>) -> Ended {
+    if ctx.command.namespace.is_empty() || ctx.command.workload.is_empty() {
+        return Err(Stop::not_understood("The command names no workload"));
+    }
+    match body {
+        Some(Body::InspectSource(command)) => inspect::source(ctx, command).await,
+        Some(Body::InspectTarget(command)) => inspect::target(ctx, command).await,
+        Some(body) => executor::run(ctx, body).await,
+        None => Err(Stop::not_understood(
+            "This agent does not know that command. Run an agent of the controller's version",
+        )),
+    }
+}
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

@@ -1,0 +1,57 @@
+use ferry_proto::agent::v1::{RefusalCode, Workload};
+
+use super::*;
+
+fn dispatch() -> Dispatch {
+    let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+    Dispatch::new(kube::Client::try_from(config).unwrap(), "east", Queue::default())
+}
+
+fn command(id: &str) -> Command {
+    Command {
+        id: id.to_owned(),
+        timeout_ms: 60_000,
+        workload: Some(Workload { namespace: "n".to_owned(), name: "w".to_owned() }),
+        ..Command::default()
+    }
+}
+
+fn refusal(outcome: &Outcome) -> RefusalCode {
+    match &outcome.result {
+        Some(Evidence::Refusal(refusal)) => refusal.code(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_command_without_a_known_body_is_refused_and_replayed_until_acknowledged() {
+    let dispatch = dispatch();
+    dispatch.submit(command("a")).unwrap();
+    let first = dispatch.next_outcome().await;
+    assert_eq!(refusal(&first), RefusalCode::NotUnderstood);
+    dispatch.submit(command("a")).unwrap();
+    assert_eq!(dispatch.next_outcome().await, first);
+    dispatch.attached();
+    assert_eq!(dispatch.next_outcome().await, first);
+    dispatch.acknowledge("a");
+    dispatch.attached();
+    let more = tokio::time::timeout(Duration::from_millis(20), dispatch.next_outcome()).await;
+    assert!(more.is_err(), "{more:?}");
+}
+
+#[tokio::test]
+async fn ids_are_bounded() {
+    assert_eq!(dispatch().submit(command("")), Err(Error::Id(0)));
+    let long = "x".repeat(limits::COMMAND_ID_BYTES + 1);
+    assert_eq!(dispatch().submit(command(&long)), Err(Error::Id(long.len())));
+}
+
+#[tokio::test]
+async fn unacknowledged_outcomes_are_bounded() {
+    let dispatch = dispatch();
+    for n in 0..limits::OUTCOMES_KEPT {
+        dispatch.submit(command(&n.to_string())).unwrap();
+        dispatch.next_outcome().await;
+    }
+    assert_eq!(dispatch.submit(command("more")), Err(Error::Unacknowledged(limits::OUTCOMES_KEPT)));
+}

@@ -1,0 +1,3 @@
+//! `ferry-agent`: see the library.
+
+fn main() {}
