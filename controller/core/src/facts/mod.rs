@@ -1,0 +1,17 @@
+//! What agents say, in plain types: the concepts of `ferry.agent.v1`, field for field.
+//!
+//! They are facts of one cluster at one moment. Nothing here decides; the shell translates the wire into these at
+//! the edge, and the core validates evidence against the ledger before it relies on it.
+
+mod endpoints;
+mod evidence;
+mod inventory;
+mod objects;
+
+pub use endpoints::{Endpoint, EndpointPort, EndpointsReport, Mirror, MirrorApplied};
+pub use evidence::{
+    Adopted, Held, NodeIdentity, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, Retired,
+    SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
+};
+pub use inventory::{Health, Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Resync};
+pub use objects::{ClaimedVolume, Description, Finding, Manifest, OrdinalEpoch, OrdinalVolumes, Severity};

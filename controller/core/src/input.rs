@@ -1,0 +1,167 @@
+//! Everything that can happen to the core, as one enum.
+//!
+//! Facts from sessions carry the session they came on: one of an older session than the cluster's present one is
+//! ignored, so a replaced stream cannot speak any more. What a cluster says about another cluster is not believed:
+//! the shell fills `cluster` from the certificate, never from the message.
+
+use crate::facts::{EndpointsReport, Health, Inventory, MirrorApplied, Outcome, Progress, Resync};
+use crate::ids::{ClusterName, MigrationId, PlanHash, RequestId, Session, TokenHash, Workload};
+use crate::plan::Order;
+use crate::time::Millis;
+use crate::tokens::Subject;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// An agent attached and said its resync.
+    Attached {
+        /// The cluster of its certificate.
+        cluster: ClusterName,
+        /// Its stream; greater than any before.
+        session: Session,
+        /// What it said first.
+        resync: Box<Resync>,
+    },
+    /// A stream ended.
+    Detached {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The stream.
+        session: Session,
+    },
+    /// Sign of life.
+    Heartbeat {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The stream.
+        session: Session,
+        /// Its health.
+        health: Health,
+    },
+    /// The whole inventory again.
+    Inventory {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The stream.
+        session: Session,
+        /// What it holds.
+        inventory: Box<Inventory>,
+    },
+    /// A step of a command began, ended or waits.
+    Progress {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The stream.
+        session: Session,
+        /// The step.
+        progress: Progress,
+    },
+    /// A command ended.
+    Outcome {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The stream.
+        session: Session,
+        /// How.
+        outcome: Box<Outcome>,
+    },
+    /// A cluster's own endpoints of one governed Service.
+    Endpoints {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The stream.
+        session: Session,
+        /// The endpoints.
+        report: Box<EndpointsReport>,
+    },
+    /// Mirrored endpoints were written, or could not be.
+    MirrorApplied {
+        /// The cluster that wrote them.
+        cluster: ClusterName,
+        /// The stream.
+        session: Session,
+        /// Which.
+        applied: MirrorApplied,
+    },
+    /// `Decision::wake_at` has come.
+    Timer,
+    /// Somebody asks.
+    Request {
+        /// Comes back in the reply.
+        request: RequestId,
+        /// What is asked.
+        body: Request,
+    },
+}
+
+/// What people, scripts and enrolment ask. Each gets exactly one reply, some of them after agents answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Keep the hash of a join token.
+    CreateToken {
+        /// Its hash.
+        hash: TokenHash,
+        /// Who will hold the certificate.
+        subject: Subject,
+        /// From this moment on it is worth nothing.
+        expires_at: Millis,
+    },
+    /// Use a join token up.
+    RedeemToken {
+        /// Its hash.
+        hash: TokenHash,
+    },
+    /// Check a migration and say what it would do.
+    CreatePlan(PlanRequest),
+    /// Run the plan with this hash.
+    StartMigration {
+        /// The hash that was approved.
+        hash: PlanHash,
+        /// Identity of who starts it, for the record.
+        by: String,
+    },
+    /// Clusters that were ever attached.
+    ListClusters,
+    /// The ledger.
+    ListVolumes(VolumeFilter),
+    /// Migrations, newest first.
+    ListMigrations(MigrationFilter),
+    /// One migration.
+    GetMigration {
+        /// Its id.
+        id: MigrationId,
+    },
+}
+
+/// What to move, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlanRequest {
+    /// The StatefulSet.
+    pub workload: Workload,
+    /// The cluster that runs it; none: the one that does.
+    pub from: Option<ClusterName>,
+    /// The cluster to move it to.
+    pub to: ClusterName,
+    /// In which order.
+    pub order: Order,
+}
+
+/// Which volumes; none means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VolumeFilter {
+    /// Only this namespace.
+    pub namespace: Option<String>,
+    /// Only workloads of this name.
+    pub workload: Option<String>,
+    /// Only those that this cluster owns or shows.
+    pub cluster: Option<ClusterName>,
+}
+
+/// Which migrations; none means any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MigrationFilter {
+    /// Only this namespace.
+    pub namespace: Option<String>,
+    /// Only workloads of this name.
+    pub workload: Option<String>,
+}

@@ -1,0 +1,72 @@
+//! A checked migration, as people read and approve it.
+//!
+//! The hash covers everything that matters but times, so that what was approved is what runs; it is empty when the
+//! plan is refused, because then it cannot run. How plans are made is in the planner.
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Finding;
+use crate::ids::{ClusterName, Ordinal, PlanHash, Workload};
+use crate::time::Millis;
+
+/// The order of the ordinals (handoff.md section 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Highest ordinal first.
+    #[default]
+    HighestFirst,
+    /// Lowest ordinal first: keeps the target's self-healing if the newcomer fails.
+    LowestFirst,
+}
+
+/// A checked migration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What was approved, in one number; none when the plan is refused.
+    pub hash: Option<PlanHash>,
+    /// What moves.
+    pub workload: Workload,
+    /// From this cluster; empty if it could not be told.
+    pub from: ClusterName,
+    /// To this cluster.
+    pub to: ClusterName,
+    /// Order.
+    pub order: Order,
+    /// Ordinals in the order they will move.
+    pub ordinals: Vec<Ordinal>,
+    /// Every finding, refusals first.
+    pub findings: Vec<Finding>,
+    /// The disruption budget.
+    pub budget: u32,
+    /// Volumes that move, ordinals ascending.
+    pub volumes: Vec<PlannedVolume>,
+    /// API writes in order.
+    pub writes: Vec<PlannedWrite>,
+    /// Until when it may be started.
+    pub expires_at: Millis,
+}
+
+/// A volume that moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedVolume {
+    /// The ordinal.
+    pub ordinal: Ordinal,
+    /// The claim.
+    pub claim: String,
+    /// The PersistentVolume.
+    pub pv_name: String,
+    /// CSI driver.
+    pub driver: String,
+    /// `volumeHandle`.
+    pub handle: String,
+}
+
+/// One API write of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedWrite {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// The write, in words.
+    pub write: String,
+}

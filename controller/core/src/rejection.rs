@@ -1,0 +1,88 @@
+//! Refusals of the domain: outcomes of a request, not errors of the call.
+//!
+//! An ordered enum, the mildest first; each says a stable code, whether the same request may succeed later, and in
+//! its message what was found, what was expected and what to do.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rejection {
+    /// An agent that is needed is not attached.
+    #[error("{0}")]
+    ClusterNotAttached(String),
+    /// An agent that is needed did not answer in time, or could not tell.
+    #[error("{0}")]
+    ClusterSilent(String),
+    /// Too many of something; the limit is in the message.
+    #[error("{0}")]
+    Busy(String),
+    /// The workload is on its way already.
+    #[error("{0}")]
+    AlreadyMigrating(String),
+    /// A volume of the workload is usable in two clusters.
+    #[error("{0}")]
+    VolumeConflict(String),
+    /// The world is not what the plan saw.
+    #[error("{0}")]
+    WorldChanged(String),
+    /// The plan is too old.
+    #[error("{0}")]
+    PlanExpired(String),
+    /// No such plan.
+    #[error("{0}")]
+    PlanUnknown(String),
+    /// No such migration.
+    #[error("{0}")]
+    MigrationUnknown(String),
+    /// No such token.
+    #[error("{0}")]
+    TokenUnknown(String),
+    /// The token was used already.
+    #[error("{0}")]
+    TokenUsed(String),
+    /// The token is too old.
+    #[error("{0}")]
+    TokenExpired(String),
+}
+
+impl Rejection {
+    /// Stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ClusterNotAttached(_) => "cluster-not-attached",
+            Self::ClusterSilent(_) => "cluster-silent",
+            Self::Busy(_) => "busy",
+            Self::AlreadyMigrating(_) => "already-migrating",
+            Self::VolumeConflict(_) => "volume-conflict",
+            Self::WorldChanged(_) => "world-changed",
+            Self::PlanExpired(_) => "plan-expired",
+            Self::PlanUnknown(_) => "plan-unknown",
+            Self::MigrationUnknown(_) => "migration-unknown",
+            Self::TokenUnknown(_) => "token-unknown",
+            Self::TokenUsed(_) => "token-used",
+            Self::TokenExpired(_) => "token-expired",
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::ClusterNotAttached(_)
+            | Self::ClusterSilent(_)
+            | Self::Busy(_)
+            | Self::AlreadyMigrating(_)
+            | Self::VolumeConflict(_) => true,
+            Self::WorldChanged(_)
+            | Self::PlanExpired(_)
+            | Self::PlanUnknown(_)
+            | Self::MigrationUnknown(_)
+            | Self::TokenUnknown(_)
+            | Self::TokenUsed(_)
+            | Self::TokenExpired(_) => false,
+        }
+    }
+}

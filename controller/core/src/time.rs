@@ -1,0 +1,25 @@
+//! Time as the core knows it: a number that comes in with each input.
+//!
+//! Unix milliseconds, from the shell's clock. The core compares and adds; it never reads a clock. A clock that is
+//! set back delays timers and never breaks an invariant: order comes from the journal, not from these numbers.
+
+use serde::{Deserialize, Serialize};
+
+/// Unix time in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// This time and `ms` milliseconds more; stays at the end of time instead of wrapping.
+    #[must_use]
+    pub fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to this time; 0 if it is not earlier.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}

@@ -1,0 +1,1 @@
+//! The ledger of volumes and of who owns which ordinal.
