@@ -77,7 +77,7 @@ pub struct LogEntry {
     pub volume: String,
     /// The cluster whose driver asked.
     pub cluster: String,
-    /// The node concerned, where there is one.
+    /// The node concerned, where there is one: its name in that cluster, or a whole CSI id of another cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// Name of the PersistentVolume, where known.

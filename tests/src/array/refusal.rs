@@ -171,6 +171,14 @@ pub enum Refusal {
         /// How many it holds.
         attached: usize,
     },
+    /// The kernel could not be asked who uses the image: unknown is not taken for unused.
+    #[error("cannot tell who uses the image of volume {handle}: {reason}")]
+    Unreadable {
+        /// The volume.
+        handle: String,
+        /// What the system said.
+        reason: String,
+    },
     /// A page token that the array did not make.
     #[error("starting_token {token:?} was not returned by this array; list again without a token")]
     BadPageToken {
@@ -189,6 +197,7 @@ impl Refusal {
             Self::WrongContext { .. } | Self::SecretMissing { .. } => Code::InvalidArgument,
             Self::InProgress { .. } | Self::BadPageToken { .. } => Code::Aborted,
             Self::NodeFull { .. } => Code::ResourceExhausted,
+            Self::Unreadable { .. } => Code::Internal,
             Self::HeldElsewhere { .. }
             | Self::StillInUse { .. }
             | Self::DeleteHeld { .. }

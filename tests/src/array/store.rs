@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use super::limits::{LOCK_RETRY, LOCK_TIMEOUT, MAX_LOG_LINE_BYTES, MAX_LOG_TEXT_BYTES};
 use super::log::{ArrayLog, LogEntry, Op, Outcome};
-use super::model::ArrayState;
+use super::model::{ArrayState, Seat};
 use super::refusal::Refusal;
 use super::rules::Granted;
 
@@ -75,9 +75,16 @@ impl Asked {
         Self { op, volume: volume.into(), cluster: cluster.into(), node: None, pod: None }
     }
 
-    /// The same, by or for a node.
-    pub fn on(mut self, node: impl Into<String>) -> Self {
-        self.node = Some(node.into());
+    /// The same, by a node or for one.
+    pub fn on(mut self, seat: &Seat) -> Self {
+        self.node = Some(seat.node.clone());
+        self
+    }
+
+    /// The same, for the node of a CSI id; ids of other clusters stay whole.
+    pub fn on_id(mut self, node_id: &str) -> Self {
+        let own = node_id.strip_prefix(&self.cluster).and_then(|rest| rest.strip_prefix('/'));
+        self.node = Some(own.unwrap_or(node_id).to_owned()).filter(|id| !id.is_empty());
         self
     }
 }

@@ -84,7 +84,7 @@ async fn main() -> Result<()> {
     };
     let array = Array::open(&common.array).context("cannot open the array")?;
     if let Some(seat) = &seat {
-        let asked = Asked::new(Op::RegisterNode, "", &seat.cluster).on(seat.node_id());
+        let asked = Asked::new(Op::RegisterNode, "", &seat.cluster).on(seat);
         array.decide(asked, Outcome::Ok, |state| Ok(rules::register_node(state, seat)))??;
     }
     let stop = CancellationToken::new();

@@ -11,7 +11,6 @@ use super::super::image;
 use super::super::limits::{MAX_NAME_BYTES, MAX_VOLUME_BYTES, MIN_VOLUME_BYTES};
 use super::super::log::{Op, Outcome};
 use super::super::model::Volume;
-use super::super::mounts;
 use super::super::proto::csi::controller_server::Controller;
 use super::super::proto::csi::controller_service_capability::{Rpc, Type, rpc};
 use super::super::proto::csi::validate_volume_capabilities_response::Confirmed;
@@ -21,7 +20,7 @@ use super::super::proto::csi::{
 use super::super::rules::{self, Attach, CreateVolume};
 use super::super::store::{Array, Asked, now_ms};
 use super::requests::{capabilities, capability, parameters, range, required, supported};
-use super::{ARRAY_KEY, REQUIRE_SECRET, TOKEN_KEY};
+use super::{ARRAY_KEY, REQUIRE_SECRET, TOKEN_KEY, devices};
 
 const CAPABILITIES: [rpc::Type; 9] = [
     rpc::Type::CreateDeleteVolume,
@@ -129,9 +128,8 @@ impl Controller for ControllerService {
     ) -> Result<Response<csi::DeleteVolumeResponse>, Status> {
         let request = request.into_inner();
         let handle = required(&request.volume_id, "volume_id")?;
-        let devices = mounts::devices_of(handle)?;
         self.array.decide(self.asked(Op::DeleteVolume, handle), Outcome::Ok, |s| {
-            rules::delete(s, handle, &devices)
+            rules::delete(s, handle, &devices(handle)?)
         })??;
         if image::is_handle(handle) {
             image::delete(&self.array.image_path(handle))?;
@@ -155,9 +153,9 @@ impl Controller for ControllerService {
             readonly: request.readonly,
             token: format!("{:032x}", rand::random::<u128>()),
         };
-        let devices = mounts::devices_of(handle)?;
-        let asked = self.asked(Op::Attach, handle).on(node_id);
-        let token = self.array.decide(asked, Outcome::Ok, |s| rules::attach(s, wanted, &devices))??;
+        let asked = self.asked(Op::Attach, handle).on_id(node_id);
+        let token =
+            self.array.decide(asked, Outcome::Ok, |s| rules::attach(s, wanted, &devices(handle)?))??;
         let publish_context = HashMap::from([(TOKEN_KEY.to_owned(), token)]);
         Ok(Response::new(csi::ControllerPublishVolumeResponse { publish_context }))
     }
@@ -169,13 +167,9 @@ impl Controller for ControllerService {
         let request = request.into_inner();
         let handle = required(&request.volume_id, "volume_id")?;
         let node_id = request.node_id.as_str();
-        let mut asked = self.asked(Op::Detach, handle);
-        if !node_id.is_empty() {
-            asked = asked.on(node_id);
-        }
-        let devices = mounts::devices_of(handle)?;
+        let asked = self.asked(Op::Detach, handle).on_id(node_id);
         self.array.decide(asked, Outcome::Ok, |s| {
-            rules::detach(s, handle, node_id, &self.cluster, &devices, now_ms())
+            rules::detach(s, handle, node_id, &self.cluster, &devices(handle)?, now_ms())
         })??;
         Ok(Response::new(csi::ControllerUnpublishVolumeResponse {}))
     }

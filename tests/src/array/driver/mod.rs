@@ -21,7 +21,8 @@ use std::error::Error;
 use tonic::Status;
 
 use super::image::ImageError;
-use super::mounts::MountError;
+use super::mounts::{self, MountError};
+use super::refusal::Refusal;
 use super::store::StoreError;
 
 /// Key of the attachment's token in the publish context.
@@ -35,6 +36,13 @@ pub const REQUIRE_SECRET: &str = "requireSecret";
 
 /// Key of the node stage secret that [`REQUIRE_SECRET`] asks for.
 pub const SECRET_KEY: &str = "token";
+
+/// The loop devices of a volume, for use in a rule: the array's lock is held, so the answer stays true for any
+/// mount that the array decides about.
+fn devices(handle: &str) -> Result<Vec<String>, Refusal> {
+    mounts::devices_of(handle)
+        .map_err(|e| Refusal::Unreadable { handle: handle.to_owned(), reason: chain(&e) })
+}
 
 /// An error and all its causes in one line.
 fn chain(error: &dyn Error) -> String {

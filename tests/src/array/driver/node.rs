@@ -17,7 +17,7 @@ use super::super::mounts;
 use super::super::refusal::Refusal;
 use super::super::rules::{self, BeginPublish, BeginStage};
 use super::super::store::{Array, Asked};
-use super::chain;
+use super::{chain, devices};
 
 mod rpc;
 
@@ -66,7 +66,7 @@ impl NodeService {
     }
 
     fn asked(&self, op: Op, handle: &str) -> Asked {
-        Asked::new(op, handle, &self.seat.cluster).on(self.seat.node_id())
+        Asked::new(op, handle, &self.seat.cluster).on(&self.seat)
     }
 
     async fn stage(self, mut request: BeginStage) -> Result<(), Status> {
@@ -75,9 +75,8 @@ impl NodeService {
         let token = request.token.clone().unwrap_or_default();
         request.mounted_here = mounts::has_volume(&path, &handle)?;
         let mounted = request.mounted_here;
-        let devices = mounts::devices_of(&handle)?;
         let volume = self.array.decide(self.asked(Op::Stage, &handle), Outcome::Begun, |s| {
-            rules::begin_stage(s, request, &devices)
+            rules::begin_stage(s, request, &devices(&handle)?)
         })??;
         let stage = volume.attachment.as_ref().and_then(|a| a.stage.clone());
         if mounted && stage.as_ref().is_some_and(|s| s.mounted) {
@@ -122,9 +121,11 @@ impl NodeService {
         rules::unstage(&self.array.state()?, &handle, &self.seat, is_mounted)?;
         mounts::unmount(&path)?;
         let recorded = rules::staged_here(&self.array.state()?, &handle, &self.seat)?.is_some();
-        let devices = if recorded { mounts::released(&handle).await? } else { Vec::new() };
+        if recorded {
+            mounts::released(&handle).await?;
+        }
         self.array.decide(self.asked(Op::Unstage, &handle), Outcome::Ok, |s| {
-            rules::confirm_unstage(s, &handle, &self.seat, &devices)
+            rules::confirm_unstage(s, &handle, &self.seat, &devices(&handle)?)
         })??;
         Ok(())
     }
@@ -139,6 +140,7 @@ impl NodeService {
             staging: request.staging.clone(),
             target: request.target.clone(),
             readonly: request.readonly,
+            staging_mounted: mounts::has_volume(&request.staging, handle)?,
         };
         let mounted = mounts::has_volume(&request.target, handle)?;
         self.array.decide(asked(), Outcome::Begun, |s| rules::begin_publish(s, begin))??;

@@ -43,6 +43,8 @@ pub struct BeginPublish {
     pub target: PathBuf,
     /// Whether the pod sees it read-only.
     pub readonly: bool,
+    /// Whether the node has this image mounted at the staging path: after a power cut the record alone is wrong.
+    pub staging_mounted: bool,
 }
 
 /// The attachment of a volume by a seat; everybody else is refused.
@@ -198,7 +200,8 @@ pub fn begin_publish(state: &mut ArrayState, request: BeginPublish) -> Result<Gr
     let held = held_by(volume_mut(state, &handle)?, &request.seat, "publish")?;
     let single = held.mode == AccessMode::SingleNodeSingleWriter;
     let readonly = request.readonly || held.readonly;
-    let staged = held.stage.as_mut().filter(|s| s.mounted && s.path == request.staging);
+    let staged =
+        held.stage.as_mut().filter(|s| s.mounted && request.staging_mounted && s.path == request.staging);
     let Some(stage) = staged else {
         return Err(Refusal::NotStaged { handle, path: request.staging, seat: request.seat });
     };
