@@ -1,1 +1,8 @@
-//! x
+//! The coordinator: one event loop over the pure core, and everything around it that touches the world.
+//!
+//! The shell owns time, disk and network; `ferry-core` decides. Sessions and the admin API send inputs to the event
+//! loop and get effects and replies from it; only the loop writes the journal. Generated types stop in `wire`,
+//! `session`, `admin`. Nothing here talks to a Kubernetes API: the controller has no credential for any cluster.
+
+pub mod identity;
+pub mod limits;
