@@ -5,4 +5,5 @@
 //! `session`, `admin`. Nothing here talks to a Kubernetes API: the controller has no credential for any cluster.
 
 pub mod identity;
+pub mod journal;
 pub mod limits;

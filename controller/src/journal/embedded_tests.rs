@@ -1,0 +1,171 @@
+//! The file backend: the contract, damage at every place, a full disk, another format, bounded growth.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::{
+    super::contract::{self, Store},
+    *,
+};
+
+struct Directory(TempDir);
+
+impl Store for Directory {
+    type Journal = Embedded;
+
+    fn open(&self) -> Result<Embedded, Error> {
+        Embedded::open(self.0.path())
+    }
+}
+
+fn directory() -> Directory {
+    Directory(tempfile::tempdir().expect("temporary directory"))
+}
+
+impl Directory {
+    fn file(&self) -> PathBuf {
+        self.0.path().join(FILE)
+    }
+}
+
+fn entries(count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|number| format!("entry {number} {}", "x".repeat(300)).into_bytes()).collect()
+}
+
+#[test]
+fn the_contract_holds() {
+    contract::holds(directory);
+}
+
+#[test]
+fn damage_is_found_or_harmless_wherever_it_is() {
+    let store = directory();
+    let mut journal = store.open().expect("open");
+    journal.append(&entries(20)).expect("append");
+    journal.snapshot(&vec![b's'; 5_000]).expect("snapshot");
+    journal.append(&entries(20)).expect("append");
+    let whole = journal.load().expect("load");
+    drop(journal);
+    let good = fs::read(store.file()).expect("read");
+    let (mut found, mut harmless) = (0, 0);
+    for at in (0..good.len()).step_by(997) {
+        let mut bytes = good.clone();
+        for byte in bytes.iter_mut().skip(at).take(16) {
+            *byte ^= 0x5a;
+        }
+        fs::write(store.file(), bytes).expect("write");
+        match store.open().and_then(|mut journal| journal.load()) {
+            Ok(contents) => {
+                assert_eq!(contents, whole, "damage at {at} changed what is read");
+                harmless += 1;
+            }
+            Err(Error::Damaged { .. } | Error::Format { .. }) => found += 1,
+            Err(error) => panic!("damage at {at} gave {error:?}"),
+        }
+    }
+    assert!(found > 0 && harmless > 0, "{found} found, {harmless} in unused space");
+}
+
+#[test]
+fn a_cut_file_is_damaged() {
+    let store = directory();
+    store.open().expect("open").append(&entries(50)).expect("append");
+    let good = fs::read(store.file()).expect("read");
+    for keep in [1, 100, 4_096, good.len() / 2] {
+        fs::write(store.file(), &good[..keep]).expect("write");
+        let error = store.open().and_then(|mut journal| journal.load()).expect_err("cut");
+        assert!(matches!(error, Error::Damaged { .. }), "{keep} bytes kept: {error:?}");
+    }
+}
+
+#[test]
+fn another_file_is_damaged_and_left_alone() {
+    let store = directory();
+    fs::write(store.file(), b"not a journal at all, but somebody's notes\n".repeat(200)).expect("write");
+    let before = fs::read(store.file()).expect("read");
+    let error = store.open().err().expect("refused");
+    assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
+    assert_eq!(fs::read(store.file()).expect("read"), before);
+}
+
+#[test]
+fn another_format_is_named() {
+    let store = directory();
+    let journal = store.open().expect("open");
+    let transaction = journal.database.begin_write().expect("begin");
+    transaction.open_table(META).expect("meta").insert(META_FORMAT, 7).expect("insert");
+    transaction.commit().expect("commit");
+    drop(journal);
+    let error = store.open().err().expect("refused");
+    assert!(matches!(error, Error::Format { found: 7, expected: 1, .. }), "{error:?}");
+}
+
+#[test]
+fn a_missing_record_is_found() {
+    let store = directory();
+    let mut journal = store.open().expect("open");
+    journal.append(&entries(5)).expect("append");
+    for gone in [2, 4] {
+        let transaction = journal.database.begin_write().expect("begin");
+        transaction.open_table(ENTRIES).expect("entries").remove(gone).expect("remove");
+        transaction.commit().expect("commit");
+        let error = journal.load().expect_err("a gap");
+        assert!(matches!(error, Error::Damaged { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn space_is_bounded_by_snapshots() {
+    let store = directory();
+    let mut journal = store.open().expect("open");
+    let mut largest = 0;
+    for round in 0..40 {
+        for _ in 0..5 {
+            journal.append(&entries(100)).expect("append");
+        }
+        journal.snapshot(&vec![b's'; 100_000]).expect("snapshot");
+        let size = fs::metadata(store.file()).expect("metadata").len();
+        if round == 9 {
+            largest = size;
+        }
+        assert!(round <= 9 || size <= largest, "round {round}: the file grew from {largest} to {size}");
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_nothing_acknowledged_is_lost() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    const CHILD: &str = "FERRY_TEST_FULL_DISK";
+    if let Some(dir) = std::env::var_os(CHILD) {
+        // Writing beyond RLIMIT_FSIZE raises SIGXFSZ, which must be ignored to become the error EFBIG.
+        let mut mask = nix::sys::signal::SigSet::empty();
+        mask.add(nix::sys::signal::Signal::SIGXFSZ);
+        mask.thread_block().expect("block SIGXFSZ");
+        let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).expect("limit");
+        setrlimit(Resource::RLIMIT_FSIZE, 3_000_000, hard).expect("limit");
+        let mut journal = Embedded::open(Path::new(&dir)).expect("open");
+        for acknowledged in 0.. {
+            if let Err(error) = journal.append(&entries(100)) {
+                println!("acknowledged={acknowledged} error={error}");
+                return;
+            }
+        }
+    }
+    let store = directory();
+    let name = "journal::embedded::tests::a_full_disk_is_named_and_nothing_acknowledged_is_lost";
+    let output = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args([name, "--exact", "--nocapture"])
+        .env(CHILD, store.0.path())
+        .output()
+        .expect("child");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("error=no space for the journal"), "{text}");
+    let acknowledged = text.split("acknowledged=").nth(1).and_then(|rest| rest.split(' ').next());
+    let acknowledged: usize = acknowledged.expect("count").parse().expect("number");
+    let kept = store.open().expect("open").load().expect("load").entries.len();
+    assert!(
+        kept >= acknowledged * 100 && kept.is_multiple_of(100),
+        "{acknowledged} batches of 100 acknowledged, {kept} kept"
+    );
+}
