@@ -8,9 +8,11 @@
 //! Reports come from watches and may be stale; executors therefore never act on an inventory, they read the API
 //! server with quorum reads themselves.
 
+pub mod backoff;
 pub mod context;
 pub mod dispatch;
 pub mod executor;
+pub mod identity;
 pub mod inspect;
 pub mod limits;
 pub mod outcome;

@@ -24,3 +24,42 @@ pub const READ_RETRY_MOST: Duration = Duration::from_secs(5);
 /// How often a hold point looks whether it is let go.
 #[cfg(feature = "hold-points")]
 pub const HOLD_POLL: Duration = Duration::from_millis(10);
+/// Longest time for one request to the API server; then its answer counts as lost.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// Objects in one page of a list.
+pub const LIST_PAGE: u32 = 500;
+/// Pages of one list.
+pub const LIST_PAGES: usize = 200;
+/// Attempts of one executor: each begins again from what the cluster shows.
+pub const ATTEMPTS: usize = 100;
+/// First pause between two attempts.
+pub const ATTEMPT_PAUSE_FIRST: Duration = Duration::from_millis(20);
+/// Longest pause between two attempts.
+pub const ATTEMPT_PAUSE_MOST: Duration = Duration::from_secs(5);
+/// How long a wait trusts its watches before it looks again anyway.
+pub const RECHECK: Duration = Duration::from_secs(2);
+/// A wait ends this long before the command's deadline, so that the outcome says what was waited for.
+pub const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
+/// How long step 3 waits for replicas to be Available before it refuses as not ready.
+pub const HOLD_WAIT: Duration = Duration::from_secs(30);
+/// Events of a pod that a message names.
+pub const EVENTS_NAMED: usize = 5;
+
+// The connection to the controller.
+
+/// First pause before the controller is dialled again; grows by doubling, with jitter.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(200);
+/// Longest such pause.
+pub const BACKOFF_MOST: Duration = Duration::from_secs(5);
+/// Time for TCP and TLS together.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for one unary call, and for the controller's first message on a stream.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+/// HTTP/2 pings on an idle connection.
+pub const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// Time for the answer to such a ping.
+pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest sleep before the clock is looked at again for the renewal of the certificate: clocks jump.
+pub const RENEWAL_LOOK: Duration = Duration::from_secs(60);
+/// Shortest pause between two tries of a renewal.
+pub const RENEWAL_RETRY_LEAST: Duration = Duration::from_secs(1);
