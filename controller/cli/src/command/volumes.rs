@@ -1,0 +1,17 @@
+//! `ferry volumes`: the ledger.
+
+use crate::{args::Volumes, error::Failure, run::Context, shape::List, table, terminal};
+
+pub(crate) async fn run(context: &Context, args: Volumes) -> Result<(), Failure> {
+    let namespace = context.global.namespace.clone().unwrap_or_default();
+    let (workload, cluster) = (args.workload.unwrap_or_default(), args.cluster.unwrap_or_default());
+    let volumes = context.admin().await?.volumes(namespace, workload, cluster).await?;
+    if context.is_json() {
+        return terminal::json(&List { items: volumes }, false);
+    }
+    if volumes.is_empty() {
+        context.note("No volumes found.");
+        return Ok(());
+    }
+    terminal::out(&table::volumes(&volumes, context.terminal.paint_out()))
+}

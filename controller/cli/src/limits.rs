@@ -1,0 +1,38 @@
+//! Every bound of the command: time-outs, retries, sizes.
+//!
+//! The controller's own bounds (message sizes, lifetimes of tokens and plans) are its business; what is here protects
+//! the person at the terminal from waiting without end and this process from growing without end. A bound that a
+//! flag can change (`--timeout`) has its default here.
+
+use std::time::Duration;
+
+/// One call, where `--timeout` says nothing. A plan asks both agents, each of which asks its API server.
+pub(crate) const CALL_TIMEOUT_TEXT: &str = "1m";
+/// Dialling the controller: name, TCP and TLS handshake together.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A ping on an idle connection, so that a watch notices a controller that is gone without a word.
+pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+/// How long that ping may go unanswered.
+pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// First pause before a lost controller is dialled again; it doubles.
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Longest pause between two attempts.
+pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(10);
+/// How long a lost controller is dialled before the command gives up watching.
+pub(crate) const RETRY_GIVE_UP: Duration = Duration::from_secs(15 * 60);
+/// How often a running watch looks whether its certificate is due for renewal.
+pub(crate) const RENEWAL_INTERVAL: Duration = Duration::from_secs(60);
+/// Attempts to start a migration when the connection breaks before the answer; an exact retry is safe.
+pub(crate) const START_ATTEMPTS: u32 = 5;
+/// Largest message taken from the controller, in bytes: a plan of a thousand ordinals with every API write.
+pub(crate) const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
+/// Largest token read from standard input, in bytes.
+pub(crate) const TOKEN_BYTES: u64 = 4 * 1024;
+/// How often the live display is drawn again.
+pub(crate) const REDRAW_INTERVAL: Duration = Duration::from_millis(125);
+/// Ordinals shown at once by the live display, however high the terminal is.
+pub(crate) const LIVE_ORDINALS: usize = 24;
+/// In plain output, how long a step must have lasted before a change of what it waits for is a line of its own.
+pub(crate) const PLAIN_MESSAGE_AFTER_MS: i64 = 5_000;
+/// Migrations that a watch of all of them keeps in memory at once.
+pub(crate) const WATCHED_MIGRATIONS: usize = 1_000;

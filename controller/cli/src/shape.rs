@@ -1,0 +1,349 @@
+//! What the commands show, and exactly what `-o json` prints.
+//!
+//! The shapes are the command's promise to scripts, kept apart from the wire so that either may change without the
+//! other: names are camelCase as in Kubernetes' own JSON, enums are lowercase strings, times are RFC 3339 in UTC with
+//! milliseconds, and what is not there is `null` rather than zero. Lists are an object with `items`. Fields may be
+//! added; none is renamed or removed. Conversions from the wire are in [`crate::wire`].
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// A list, as `kubectl get -o json` prints one.
+#[derive(Debug, Serialize)]
+pub(crate) struct List<T> {
+    /// In the order of the table.
+    pub(crate) items: Vec<T>,
+}
+
+/// `ferry version`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Version {
+    /// Version of this command.
+    pub(crate) client: String,
+    /// The controller, if it was asked and answered.
+    pub(crate) server: Option<Server>,
+}
+
+/// The controller.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Server {
+    /// Host and port it was reached at.
+    pub(crate) address: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Who it says we are.
+    pub(crate) identity: String,
+    /// Its trust domain.
+    pub(crate) trust_domain: String,
+}
+
+/// `ferry token create`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Token {
+    /// The token, whole.
+    pub(crate) token: String,
+    /// Until when it may be redeemed, once.
+    #[serde(serialize_with = "instant")]
+    pub(crate) expires_at: Timestamp,
+}
+
+/// One cluster.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Cluster {
+    /// Name.
+    pub(crate) name: String,
+    /// UID of its namespace kube-system.
+    pub(crate) uid: String,
+    /// Whether its agent is attached now.
+    pub(crate) attached: bool,
+    /// Whether its API server answers the agent.
+    pub(crate) api_server_ok: bool,
+    /// `gitVersion` of its API server.
+    pub(crate) kubernetes_version: String,
+    /// Version of its agent.
+    pub(crate) agent_version: String,
+    /// Nodes.
+    pub(crate) nodes: u32,
+    /// Nodes Ready.
+    pub(crate) nodes_ready: u32,
+    /// StatefulSets.
+    pub(crate) workloads: u32,
+    /// Volumes of StatefulSets.
+    pub(crate) volumes: u32,
+    /// Age of the agent's oldest watch, in milliseconds.
+    pub(crate) watch_lag_ms: u64,
+    /// Last sign of life of its agent.
+    #[serde(serialize_with = "optional_instant")]
+    pub(crate) last_seen_at: Option<Timestamp>,
+    /// What is wrong; empty when nothing is.
+    pub(crate) message: String,
+}
+
+/// One volume of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Volume {
+    /// Storage domain.
+    pub(crate) domain: String,
+    /// CSI driver.
+    pub(crate) driver: String,
+    /// `volumeHandle`.
+    pub(crate) handle: String,
+    /// The cluster that owns it; empty while it is on its way.
+    pub(crate) cluster: String,
+    /// PersistentVolume there.
+    pub(crate) pv: String,
+    /// Claim there.
+    pub(crate) claim: String,
+    /// Namespace of the workload.
+    pub(crate) namespace: String,
+    /// Name of the StatefulSet.
+    pub(crate) workload: String,
+    /// Ordinal.
+    pub(crate) ordinal: u32,
+    /// Epoch of the ordinal.
+    pub(crate) epoch: u64,
+    /// `owned`, `releasing east to west`, `granted west`, `conflict` or `missing`.
+    pub(crate) state: String,
+    /// Why it may not move; empty when it may.
+    pub(crate) message: String,
+}
+
+/// In which order ordinals move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Order {
+    /// The highest ordinal first.
+    HighestFirst,
+    /// The lowest first: keeps the target's self-healing if the newcomer fails.
+    LowestFirst,
+}
+
+/// How bad a finding is; refusals sort first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// The plan cannot run.
+    Refuse,
+    /// It can, and somebody should know.
+    Warn,
+    /// For the record.
+    Note,
+}
+
+/// Result of one check.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Finding {
+    /// K1 to K15 of the handoff protocol, or P: the planner itself.
+    pub(crate) check: String,
+    /// Stable code.
+    pub(crate) code: String,
+    /// How bad.
+    pub(crate) severity: Severity,
+    /// The cluster it was found in; empty if in none.
+    pub(crate) cluster: String,
+    /// What it is about.
+    pub(crate) subject: String,
+    /// What was found.
+    pub(crate) found: String,
+    /// What was expected.
+    pub(crate) expected: String,
+    /// What to do.
+    pub(crate) remedy: String,
+}
+
+/// A volume that moves.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PlannedVolume {
+    /// Ordinal.
+    pub(crate) ordinal: u32,
+    /// Claim.
+    pub(crate) claim: String,
+    /// PersistentVolume.
+    pub(crate) pv: String,
+    /// CSI driver.
+    pub(crate) driver: String,
+    /// `volumeHandle`.
+    pub(crate) handle: String,
+}
+
+/// One API write, in words.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PlannedWrite {
+    /// The cluster it goes to.
+    pub(crate) cluster: String,
+    /// Verb, kind, name, what changes.
+    pub(crate) write: String,
+}
+
+/// `ferry plan`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Plan {
+    /// What to approve; `null` when the plan is refused.
+    pub(crate) hash: Option<String>,
+    /// Namespace.
+    pub(crate) namespace: String,
+    /// Name of the StatefulSet.
+    pub(crate) workload: String,
+    /// From this cluster.
+    pub(crate) from: String,
+    /// To this cluster.
+    pub(crate) to: String,
+    /// Order.
+    pub(crate) order: Order,
+    /// Ordinals in the order they move.
+    pub(crate) ordinals: Vec<u32>,
+    /// Findings, refusals first.
+    pub(crate) findings: Vec<Finding>,
+    /// Replicas that may be unavailable at once, over both clusters.
+    pub(crate) budget: u32,
+    /// Volumes, ordinals ascending.
+    pub(crate) volumes: Vec<PlannedVolume>,
+    /// API writes, in order.
+    pub(crate) writes: Vec<PlannedWrite>,
+    /// Until when it may be started; `null` when it is refused.
+    #[serde(serialize_with = "optional_instant")]
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Plan {
+    /// Findings for which it cannot run.
+    pub(crate) fn refusals(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Refuse).count()
+    }
+}
+
+/// Where a migration stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Phase {
+    /// Both clusters are made ready.
+    Preparing,
+    /// Ordinals move.
+    Running,
+    /// All are with the target.
+    Completed,
+    /// It stopped, or waits for a person.
+    Paused,
+    /// Given up before anything moved.
+    Refused,
+}
+
+impl Phase {
+    /// As `-o json` prints it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Paused => "paused",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One migration: `ferry get`, and each line of `watch -o json` and `migrate -o json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Migration {
+    /// `<workload>-<n>`.
+    pub(crate) id: String,
+    /// Namespace.
+    pub(crate) namespace: String,
+    /// Name of the StatefulSet.
+    pub(crate) workload: String,
+    /// From this cluster.
+    pub(crate) from: String,
+    /// To this cluster.
+    pub(crate) to: String,
+    /// Order.
+    pub(crate) order: Order,
+    /// Where it stands.
+    pub(crate) phase: Phase,
+    /// What it waits for or why it stopped; empty when it simply runs.
+    pub(crate) message: String,
+    /// Hash of its plan.
+    pub(crate) plan_hash: String,
+    /// Start.
+    #[serde(serialize_with = "optional_instant")]
+    pub(crate) started_at: Option<Timestamp>,
+    /// End; `null` while it runs.
+    #[serde(serialize_with = "optional_instant")]
+    pub(crate) ended_at: Option<Timestamp>,
+    /// Every ordinal, in the order it moves.
+    pub(crate) ordinals: Vec<Ordinal>,
+}
+
+impl Migration {
+    /// Whether nothing more will come.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended_at.is_some() || matches!(self.phase, Phase::Completed | Phase::Refused)
+    }
+
+    /// Ordinals that have arrived.
+    pub(crate) fn moved(&self) -> usize {
+        self.ordinals.iter().filter(|ordinal| ordinal.ended_at.is_some()).count()
+    }
+}
+
+/// One ordinal of a migration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ordinal {
+    /// The ordinal.
+    pub(crate) ordinal: u32,
+    /// 0 not begun, 1 to 13 as in the handoff protocol, 14 done.
+    pub(crate) step: u32,
+    /// The step's name.
+    pub(crate) step_name: String,
+    /// What the step waits for.
+    pub(crate) message: String,
+    /// When its handoff began.
+    #[serde(serialize_with = "optional_instant")]
+    pub(crate) started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(serialize_with = "optional_instant")]
+    pub(crate) ended_at: Option<Timestamp>,
+    /// Each step that began.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One step's times.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Step {
+    /// 1 to 13.
+    pub(crate) step: u32,
+    /// Its name.
+    pub(crate) name: String,
+    /// Began.
+    #[serde(serialize_with = "optional_instant")]
+    pub(crate) started_at: Option<Timestamp>,
+    /// Ended.
+    #[serde(serialize_with = "optional_instant")]
+    pub(crate) ended_at: Option<Timestamp>,
+}
+
+/// RFC 3339 in UTC with milliseconds.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+fn instant<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}
+
+fn optional_instant<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => instant(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}

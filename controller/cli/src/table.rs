@@ -1,0 +1,235 @@
+//! Tables as kubectl prints them: uppercase headers, three spaces between columns, no borders, no trailing blanks.
+//!
+//! Pure functions from shapes and a time to text. A colour never carries meaning alone: what is red says so in words
+//! too. Colour is laid over whole lines after the columns are aligned, so that it cannot disturb the alignment. An
+//! empty cell is shown as `<none>` where kubectl would, and left empty where the message is usually empty.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use jiff::Timestamp;
+
+use crate::{
+    duration::{age, between_ms, elapsed},
+    shape::{Cluster, Migration, Phase, Plan, Version, Volume},
+    steps,
+    terminal::{BAD, FAINT, GOOD, Paint, WARN},
+};
+
+/// Aligned lines without line breaks, the header first.
+fn lines<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> impl Iterator<Item = String> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    table.trim_fmt().split('\n').map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
+fn joined(lines: impl Iterator<Item = String>) -> String {
+    lines.fold(String::new(), |text, line| text + &line + "\n")
+}
+
+fn or_none(text: &str) -> String {
+    if text.is_empty() { "<none>".to_owned() } else { text.to_owned() }
+}
+
+/// `ferry clusters`.
+pub(crate) fn clusters(clusters: &[Cluster], now: Timestamp, paint: Paint) -> String {
+    let rows = clusters.iter().map(|cluster| {
+        let seen = cluster.last_seen_at.map_or_else(|| "never".to_owned(), |at| age(at, now) + " ago");
+        [
+            cluster.name.clone(),
+            status(cluster).to_owned(),
+            or_none(&cluster.kubernetes_version),
+            or_none(&cluster.agent_version),
+            format!("{}/{}", cluster.nodes_ready, cluster.nodes),
+            cluster.workloads.to_string(),
+            cluster.volumes.to_string(),
+            seen,
+            cluster.message.clone(),
+        ]
+    });
+    let header =
+        ["NAME", "STATUS", "KUBERNETES", "AGENT", "NODES", "STATEFULSETS", "VOLUMES", "LAST SEEN", "MESSAGE"];
+    let mut lines = lines(header, rows);
+    let head = lines.next().into_iter();
+    joined(head.chain(lines.zip(clusters).map(|(line, cluster)| match status(cluster) {
+        "Attached" => line,
+        "Detached" => paint.text(WARN, &line),
+        _ => paint.text(BAD, &line),
+    })))
+}
+
+fn status(cluster: &Cluster) -> &'static str {
+    match (cluster.attached, cluster.api_server_ok) {
+        (true, true) => "Attached",
+        (true, false) => "NoAPIServer",
+        (false, _) => "Detached",
+    }
+}
+
+/// `ferry volumes`.
+pub(crate) fn volumes(volumes: &[Volume], paint: Paint) -> String {
+    let rows = volumes.iter().map(|volume| {
+        [
+            volume.namespace.clone(),
+            volume.workload.clone(),
+            volume.ordinal.to_string(),
+            or_none(&volume.claim),
+            or_none(&volume.cluster),
+            volume.state.clone(),
+            volume.epoch.to_string(),
+            volume.domain.clone(),
+            volume.driver.clone(),
+            volume.handle.clone(),
+            volume.message.clone(),
+        ]
+    });
+    let header = [
+        "NAMESPACE",
+        "STATEFULSET",
+        "ORDINAL",
+        "CLAIM",
+        "CLUSTER",
+        "STATE",
+        "EPOCH",
+        "DOMAIN",
+        "DRIVER",
+        "HANDLE",
+        "MESSAGE",
+    ];
+    let mut lines = lines(header, rows);
+    let head = lines.next().into_iter();
+    joined(head.chain(lines.zip(volumes).map(|(line, volume)| match volume.state.as_str() {
+        "conflict" => paint.text(BAD, &line),
+        "missing" => paint.text(WARN, &line),
+        _ => line,
+    })))
+}
+
+/// `ferry get`.
+pub(crate) fn migrations(migrations: &[Migration], now: Timestamp, paint: Paint) -> String {
+    let rows = migrations.iter().map(|migration| {
+        let took =
+            migration.started_at.map_or_else(String::new, |at| age(at, migration.ended_at.unwrap_or(now)));
+        [
+            migration.id.clone(),
+            migration.namespace.clone(),
+            migration.workload.clone(),
+            migration.from.clone(),
+            migration.to.clone(),
+            phase(migration.phase).to_owned(),
+            format!("{}/{}", migration.moved(), migration.ordinals.len()),
+            took,
+            migration.started_at.map_or_else(String::new, |at| age(at, now)),
+        ]
+    });
+    let header = ["ID", "NAMESPACE", "STATEFULSET", "FROM", "TO", "PHASE", "MOVED", "DURATION", "AGE"];
+    let mut lines = lines(header, rows);
+    let head = lines.next().into_iter();
+    joined(head.chain(lines.zip(migrations).map(|(line, migration)| match migration.phase {
+        Phase::Paused => paint.text(WARN, &line),
+        Phase::Refused => paint.text(BAD, &line),
+        Phase::Preparing | Phase::Running | Phase::Completed => line,
+    })))
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Preparing => "Preparing",
+        Phase::Running => "Running",
+        Phase::Completed => "Completed",
+        Phase::Paused => "Paused",
+        Phase::Refused => "Refused",
+    }
+}
+
+/// `ferry get ID`: its ordinals.
+pub(crate) fn ordinals(migration: &Migration, now: Timestamp, paint: Paint) -> String {
+    let rows = migration.ordinals.iter().map(|ordinal| {
+        let step = match (ordinal.ended_at, ordinal.step) {
+            (Some(_), _) | (None, steps::DONE) => "done".to_owned(),
+            (None, 0) => "waiting".to_owned(),
+            (None, step) => format!("{} ({step}/{})", ordinal.step_name, steps::LAST),
+        };
+        let took = ordinal
+            .started_at
+            .map_or_else(String::new, |at| elapsed(between_ms(at, ordinal.ended_at.unwrap_or(now))));
+        [format!("{}-{}", migration.workload, ordinal.ordinal), step, took, ordinal.message.clone()]
+    });
+    let mut lines = lines(["REPLICA", "STEP", "DURATION", "MESSAGE"], rows);
+    let head = lines.next().into_iter();
+    joined(head.chain(lines.zip(&migration.ordinals).map(|(line, ordinal)| {
+        let style = if ordinal.ended_at.is_some() { GOOD } else { FAINT };
+        if ordinal.ended_at.is_some() || ordinal.step == 0 { paint.text(style, &line) } else { line }
+    })))
+}
+
+/// How long each step of each ordinal took, at the end of a migration. Steps that nowhere lasted a tenth of a second
+/// have no column.
+pub(crate) fn step_times(migration: &Migration) -> String {
+    let time = |ordinal: usize, number: u32| -> Option<i64> {
+        let ordinal = migration.ordinals.get(ordinal)?;
+        let step = ordinal.steps.iter().find(|step| step.step == number)?;
+        Some(between_ms(step.started_at?, step.ended_at?))
+    };
+    let all = 0..migration.ordinals.len();
+    let shown: Vec<u32> = (1..=steps::LAST)
+        .filter(|step| all.clone().any(|ordinal| time(ordinal, *step).is_some_and(|ms| ms >= 100)))
+        .collect();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let head = ["REPLICA".to_owned(), "TOTAL".to_owned()];
+    table.set_header(head.into_iter().chain(shown.iter().map(|step| steps::name(*step).to_uppercase())));
+    for (index, ordinal) in migration.ordinals.iter().enumerate() {
+        let total = match (ordinal.started_at, ordinal.ended_at) {
+            (Some(from), Some(to)) => elapsed(between_ms(from, to)),
+            _ => "-".to_owned(),
+        };
+        let cells = [format!("{}-{}", migration.workload, ordinal.ordinal), total];
+        table.add_row(
+            cells
+                .into_iter()
+                .chain(shown.iter().map(|step| time(index, *step).map_or_else(|| "-".to_owned(), elapsed))),
+        );
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    table.trim_fmt() + "\n"
+}
+
+/// Volumes of a plan.
+pub(crate) fn planned_volumes(plan: &Plan) -> String {
+    joined(lines(
+        ["ORDINAL", "CLAIM", "PERSISTENTVOLUME", "DRIVER", "HANDLE"],
+        plan.volumes.iter().map(|volume| {
+            [
+                volume.ordinal.to_string(),
+                volume.claim.clone(),
+                volume.pv.clone(),
+                volume.driver.clone(),
+                volume.handle.clone(),
+            ]
+        }),
+    ))
+}
+
+/// `ferry version`.
+pub(crate) fn version(version: &Version) -> String {
+    let mut text = format!("Client version:  {}\n", version.client);
+    if let Some(server) = &version.server {
+        text.push_str(&format!(
+            "Server version:  {} at {}\nIdentity:        {}\nTrust domain:    {}\n",
+            server.version, server.address, server.identity, server.trust_domain
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
