@@ -6,4 +6,8 @@
 //!
 //! Nothing here is shipped, and nothing of Ferry's product depends on it.
 
+pub mod app;
 pub mod array;
+pub mod build;
+pub mod observer;
+pub mod world;

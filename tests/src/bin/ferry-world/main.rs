@@ -1,0 +1,128 @@
+//! `ferry-world`: builds what the test clusters need, and runs commands inside a world of clusters.
+//!
+//! A command sees the world by its environment: `FERRY_WORLD` (the run directory), `KUBECONFIG` (a context for
+//! each cluster), and a `PATH` that begins with this workspace's programs and the clusters' own tools.
+
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use ferry_tests::{
+    build::{self, Tools},
+    world::{self, ClusterConfig, Config, World},
+};
+
+#[derive(Parser)]
+#[command(about = "Real Kubernetes clusters as plain processes, for tests and for hands-on use")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Build every program and image that the clusters need.
+    Build,
+    /// Bring up clusters, run a command among them, and take them down; exits with the command's code.
+    Run {
+        #[command(flatten)]
+        shape: Shape,
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Bring up clusters and open a shell among them; they end with it.
+    Shell {
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// Clear after runs that died without doing so.
+    Sweep,
+}
+
+#[derive(Args)]
+struct Shape {
+    /// The clusters' names.
+    #[arg(long, value_delimiter = ',', default_value = "east,west")]
+    clusters: Vec<String>,
+    /// Nodes of each cluster; 0 makes control planes alone. With --kwok, the number of simulated nodes.
+    #[arg(long, default_value_t = 2)]
+    nodes: usize,
+    /// Simulate the nodes: no containers, no disks.
+    #[arg(long)]
+    kwok: bool,
+    /// Do not start the test CSI driver.
+    #[arg(long)]
+    no_csi: bool,
+}
+
+fn main() -> Result<ExitCode> {
+    match Arguments::parse().command {
+        Verb::Build => {
+            let tools = build::ensure(&world::kubernetes_release())?;
+            for folder in tools.search_path() {
+                println!("{}", folder.display());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Run { shape, command } => inside(&shape, command),
+        Verb::Shell { shape } => {
+            let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/bash".into());
+            inside(&shape, vec![shell])
+        }
+        Verb::Sweep => {
+            for id in world::sweep()? {
+                println!("cleared after run {id}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn inside(shape: &Shape, words: Vec<OsString>) -> Result<ExitCode> {
+    let tools = build::ensure(&world::kubernetes_release())?;
+    let dir = world::enter()?;
+    let config = shape.config(tools);
+    let runtime = tokio::runtime::Runtime::new()?;
+    let world = runtime.block_on(World::up(&dir, &config))?;
+    let (program, arguments) = words.split_first().context("no command was given")?;
+    let status = Command::new(program)
+        .args(arguments)
+        .env("KUBECONFIG", world.kubeconfig())
+        .env("PATH", search_path(world.tools())?)
+        .status()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// This workspace's programs, the clusters' tools, then what was there.
+fn search_path(tools: &Tools) -> Result<OsString> {
+    let own = std::env::current_exe()?.parent().map(PathBuf::from);
+    let before = std::env::var_os("PATH").unwrap_or_default();
+    let folders = own.into_iter().chain(tools.search_path()).chain(std::env::split_paths(&before));
+    Ok(std::env::join_paths(folders)?)
+}
+
+impl Shape {
+    fn config(&self, tools: Tools) -> Config {
+        let mut config = Config::two_clusters(tools);
+        config.clusters = self
+            .clusters
+            .iter()
+            .map(|name| ClusterConfig {
+                name: name.clone(),
+                nodes: if self.kwok { 0 } else { self.nodes },
+                simulated_nodes: if self.kwok { self.nodes } else { 0 },
+            })
+            .collect();
+        if self.no_csi {
+            config.test_csi = None;
+        }
+        config
+    }
+}
