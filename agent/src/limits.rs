@@ -30,6 +30,10 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 pub const LIST_PAGE: u32 = 500;
 /// Pages of one list.
 pub const LIST_PAGES: usize = 200;
+/// Objects of one kind that one workload's inspection keeps in memory; more is refused.
+pub const LIST_KEPT: usize = 20_000;
+/// Single reads under way at once in an inspection.
+pub const READS_AT_ONCE: usize = 16;
 /// Attempts of one executor: each begins again from what the cluster shows.
 pub const ATTEMPTS: usize = 100;
 /// First pause between two attempts.
@@ -63,3 +67,22 @@ pub const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const RENEWAL_LOOK: Duration = Duration::from_secs(60);
 /// Shortest pause between two tries of a renewal.
 pub const RENEWAL_RETRY_LEAST: Duration = Duration::from_secs(1);
+
+// Watches and reports.
+
+/// Objects in one page of a watch's first list.
+pub const WATCH_PAGE: u32 = 100;
+/// Length of one watch, in seconds; then it is begun again from where it was.
+pub const WATCH_SECONDS: u32 = 290;
+/// Silence beyond a watch's length after which the connection is taken for dead.
+pub const WATCH_MARGIN: Duration = Duration::from_secs(5);
+/// Changes within this time go into one inventory.
+pub const INVENTORY_COALESCE: Duration = Duration::from_millis(100);
+/// StatefulSets in one inventory.
+pub const INVENTORY_WORKLOADS: usize = 5_000;
+/// Volumes in one inventory.
+pub const INVENTORY_VOLUMES: usize = 20_000;
+/// Time between two probes of the API server.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Time for the answer to one probe.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);

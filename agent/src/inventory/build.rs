@@ -1,0 +1,108 @@
+//! Joins the tables into what travels: pure, so that it is tested without a cluster.
+//!
+//! A claim belongs to a workload when its name is `<template>-<workload>-<ordinal>` for one of the workload's claim
+//! templates. A volume counts as claimed only when both sides say so (`claimRef.uid` is the claim's, and the claim
+//! names the volume): a tombstone has the claim's name and must not pass for it.
+
+use std::collections::BTreeMap;
+
+use ferry_proto::agent::v1::{Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Slice, Workload};
+
+use super::{Tables, ordinal_of, split, trim};
+use crate::limits;
+
+/// The inventory without its revision, and what had to be left out, in words.
+pub(crate) fn inventory(tables: &Tables) -> (Inventory, Option<String>) {
+    let mut workloads: Vec<_> = tables.sets.iter().map(|(key, set)| workload(key, set)).collect();
+    let mut volumes = volumes(tables);
+    let left_out = (workloads.len() > limits::INVENTORY_WORKLOADS || volumes.len() > limits::INVENTORY_VOLUMES)
+        .then(|| {
+            format!(
+                "This cluster has {} StatefulSets and {} volumes of them; only the first {} and {} are reported",
+                workloads.len(),
+                volumes.len(),
+                limits::INVENTORY_WORKLOADS,
+                limits::INVENTORY_VOLUMES
+            )
+        });
+    workloads.truncate(limits::INVENTORY_WORKLOADS);
+    volumes.truncate(limits::INVENTORY_VOLUMES);
+    (Inventory { revision: 0, workloads, volumes }, left_out)
+}
+
+/// The epochs that the cluster keeps, by workload and ordinal.
+pub(crate) fn epochs(tables: &Tables) -> Vec<KeptEpoch> {
+    let of = |(key, epochs): (&str, &trim::Epochs)| {
+        let workload = Workload { namespace: split(key).0.to_owned(), name: epochs.workload.clone() };
+        let kept = epochs.kept.clone();
+        kept.into_iter().map(move |(ordinal, epoch)| KeptEpoch {
+            workload: Some(workload.clone()),
+            ordinal,
+            epoch,
+        })
+    };
+    tables.epochs.iter().flat_map(of).collect()
+}
+
+fn workload(key: &str, set: &trim::Set) -> InventoryWorkload {
+    let (namespace, name) = split(key);
+    InventoryWorkload {
+        workload: Some(Workload { namespace: namespace.to_owned(), name: name.to_owned() }),
+        uid: set.uid.clone(),
+        slice: Some(Slice { start: set.start, replicas: set.replicas }),
+        available: set.available,
+    }
+}
+
+fn volumes(tables: &Tables) -> Vec<InventoryVolume> {
+    let mut stems: BTreeMap<String, &str> = BTreeMap::new();
+    for (key, set) in tables.sets.iter() {
+        let (namespace, name) = split(key);
+        for template in &set.templates {
+            stems.insert(format!("{namespace}/{template}-{name}"), name);
+        }
+    }
+    let mut nodes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (_, attachment) in tables.attachments.iter() {
+        nodes.entry(&attachment.volume).or_default().push(attachment.node.clone());
+    }
+    tables.volumes.iter().filter_map(|(name, volume)| join(tables, &stems, &nodes, name, volume)).collect()
+}
+
+fn join(
+    tables: &Tables,
+    stems: &BTreeMap<String, &str>,
+    nodes: &BTreeMap<&str, Vec<String>>,
+    name: &str,
+    volume: &trim::Volume,
+) -> Option<InventoryVolume> {
+    let claim = volume.claim.as_ref();
+    let owner = claim.and_then(|claim| {
+        let (stem, ordinal) = ordinal_of(&claim.name)?;
+        let workload = stems.get(&format!("{}/{stem}", claim.namespace))?;
+        Some((Workload { namespace: claim.namespace.clone(), name: (*workload).to_owned() }, ordinal))
+    });
+    if owner.is_none() && !volume.ours {
+        return None;
+    }
+    let bound = claim.and_then(|claim| {
+        let found = tables.claims.at(&format!("{}/{}", claim.namespace, claim.name))?;
+        (found.uid == claim.uid && found.volume == name).then(|| found.uid.clone())
+    });
+    let (workload, ordinal) = owner.map_or((None, 0), |(workload, ordinal)| (Some(workload), ordinal));
+    Some(InventoryVolume {
+        driver: volume.driver.clone(),
+        handle: volume.handle.clone(),
+        pv_name: name.to_owned(),
+        pv_uid: volume.uid.clone(),
+        pv_phase: volume.phase.clone(),
+        reclaim_policy: volume.reclaim_policy.clone(),
+        claim_name: claim.map(|claim| claim.name.clone()).unwrap_or_default(),
+        claim_uid: bound.unwrap_or_default(),
+        workload,
+        ordinal,
+        attachment_nodes: nodes.get(name).cloned().unwrap_or_default(),
+        epoch: volume.epoch,
+        capacity_bytes: volume.capacity_bytes,
+    })
+}
