@@ -16,7 +16,7 @@ use kube::core::{Selector, SelectorExt as _};
 
 use super::facts::Source;
 
-/// Where a budget keeps what it said before Ferry wrote an integer: the spec as JSON.
+/// Where a budget keeps what it said before Ferry wrote an integer: `{"minAvailable": ..}` or `{"maxUnavailable": ..}`.
 pub(crate) const ORIGINAL_BUDGET: &str = "ferry.dev/original-budget";
 /// The budget of a workload that no PodDisruptionBudget selects.
 pub(crate) const WITHOUT_BUDGET: u32 = 1;
@@ -43,12 +43,15 @@ fn matches(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool 
 /// The labels of the workload's pods, as its template has them.
 pub(crate) fn pod_labels(facts: &Source) -> BTreeMap<String, String> {
     let template = facts.set.object.spec.as_ref().map(|spec| &spec.template);
-    template.and_then(|template| template.metadata.as_ref()).and_then(|meta| meta.labels.clone()).unwrap_or_default()
+    template
+        .and_then(|template| template.metadata.as_ref())
+        .and_then(|meta| meta.labels.clone())
+        .unwrap_or_default()
 }
 
 /// What `budget` allows to be unavailable, resolved over every controller that it selects.
 pub(crate) fn resolve(facts: &Source, budget: &PodDisruptionBudget) -> u32 {
-    let Some(spec) = original(budget).or_else(|| budget.spec.clone()) else {
+    let Some(spec) = original(budget) else {
         return 0;
     };
     let (expected, pods) = selected(facts, &spec);
@@ -65,9 +68,19 @@ fn resolve_spec(spec: &PodDisruptionBudgetSpec, expected: u32, pods: u32) -> u32
     }
 }
 
+/// The budget's spec as it was before Ferry.
 fn original(budget: &PodDisruptionBudget) -> Option<PodDisruptionBudgetSpec> {
-    let kept = budget.metadata.annotations.as_ref()?.get(ORIGINAL_BUDGET)?;
-    serde_json::from_str(kept).ok()
+    let spec = budget.spec.clone()?;
+    let kept = budget.metadata.annotations.as_ref().and_then(|all| all.get(ORIGINAL_BUDGET));
+    let amount: Option<PodDisruptionBudgetSpec> = kept.and_then(|text| serde_json::from_str(text).ok());
+    Some(match amount {
+        Some(was) => PodDisruptionBudgetSpec {
+            max_unavailable: was.max_unavailable,
+            min_available: was.min_available,
+            ..spec
+        },
+        None => spec,
+    })
 }
 
 /// An integer, or a percentage of `total` rounded up; 0 for what is neither.

@@ -22,7 +22,10 @@ pub(crate) fn check(facts: &Source) -> Vec<Finding> {
         findings.push(refuse(
             "K2-not-observed",
             &subject,
-            format!("generation {:?}, of which the controller has seen {:?}", set.metadata.generation, observed),
+            format!(
+                "generation {:?}, of which the controller has seen {:?}",
+                set.metadata.generation, observed
+            ),
             "the newest generation seen by the StatefulSet controller",
             "Wait a moment and plan again; if it stays, look at the kube-controller-manager.",
         ));

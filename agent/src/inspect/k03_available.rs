@@ -34,7 +34,8 @@ pub(crate) fn check(facts: &Source) -> Vec<Finding> {
     for ordinal in facts.shape.ordinals() {
         findings.extend(replica(facts, ordinal, min_ready));
     }
-    let available = facts.set.object.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0);
+    let available =
+        facts.set.object.status.as_ref().and_then(|status| status.available_replicas).unwrap_or(0);
     if i64::from(available) < i64::from(facts.shape.replicas) {
         findings.push(refuse(
             "K3-not-all-available",
@@ -73,7 +74,10 @@ fn replica(facts: &Source, ordinal: u32, min_ready: u32) -> Option<Finding> {
             owner.map_or("a pod without a controller".to_owned(), |owner| {
                 format!("a pod of {}/{} with UID {}", owner.kind, owner.name, owner.uid)
             }),
-            format!("a pod of this StatefulSet, UID {}", facts.set.object.metadata.uid.as_deref().unwrap_or("?")),
+            format!(
+                "a pod of this StatefulSet, UID {}",
+                facts.set.object.metadata.uid.as_deref().unwrap_or("?")
+            ),
             "Remove the pod that took the name; the StatefulSet then starts its own.",
         ));
     }

@@ -8,7 +8,9 @@
 use std::collections::BTreeSet;
 
 use ferry_proto::agent::v1::Finding;
-use k8s_openapi::api::core::v1::{CSIPersistentVolumeSource, PersistentVolume, PersistentVolumeSpec, SecretReference};
+use k8s_openapi::api::core::v1::{
+    CSIPersistentVolumeSource, PersistentVolume, PersistentVolumeSpec, SecretReference,
+};
 use serde_json::Value;
 
 use super::{

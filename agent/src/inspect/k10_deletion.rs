@@ -61,7 +61,8 @@ pub(crate) fn check(facts: &Source) -> Vec<Finding> {
         for owner in metadata.owner_references.iter().flatten() {
             findings.push(foreign_owner("K10-volume-owned", &subject, &owner.kind, &owner.name));
         }
-        let policy = volume.object.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
+        let policy =
+            volume.object.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.as_deref());
         if policy != Some("Retain") {
             findings.push(note(
                 "K10-reclaim-policy",

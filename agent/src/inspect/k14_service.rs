@@ -7,6 +7,7 @@
 use ferry_proto::agent::v1::Finding;
 
 use super::{
+    describe,
     facts::Source,
     finding::{note, refuse, warn},
 };
@@ -34,22 +35,37 @@ pub(crate) fn check(facts: &Source) -> Vec<Finding> {
         return vec![refuse(
             "K14-service-missing",
             subject,
-            format!("no such Service, but StatefulSet {} names it as its governing Service", facts.shape.name),
+            format!(
+                "no such Service, but StatefulSet {} names it as its governing Service",
+                facts.shape.name
+            ),
             "the Service: it travels, and the other cluster's replicas are reached through it",
             "Create the headless Service in the source, and plan again.",
         )];
     };
+    let mut findings: Vec<_> = unreadable_ttl(facts).into_iter().collect();
     let address = service.object.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
-    if address == Some("None") {
-        return Vec::new();
+    if address != Some("None") {
+        findings.push(warn(
+            "K14-service-not-headless",
+            subject,
+            format!("clusterIP {}", address.unwrap_or("unset")),
+            "None: only a headless Service gives each replica a name",
+            "Check how peers and clients find the replicas; a new headless Service needs a new StatefulSet.",
+        ));
     }
-    vec![warn(
-        "K14-service-not-headless",
-        subject,
-        format!("clusterIP {}", address.unwrap_or("unset")),
-        "None: only a headless Service gives each replica a name",
-        "Check how peers and clients find the replicas; a new headless Service needs a new StatefulSet.",
-    )]
+    findings
+}
+
+fn unreadable_ttl(facts: &Source) -> Option<Finding> {
+    let text = describe::dns_ttl(facts)?.err()?;
+    Some(refuse(
+        "K14-dns-ttl-unreadable",
+        format!("StatefulSet/{}", facts.shape.name),
+        format!("annotation {} {text:?}", describe::DNS_TTL),
+        "a number of seconds, for example 5",
+        "Write the longest time for which a resolver may keep an answer, or remove the annotation.",
+    ))
 }
 
 #[cfg(test)]

@@ -48,7 +48,11 @@ fn one(name: &str, node: Option<&Node>) -> Vec<Finding> {
             "K15-node-not-ready",
             &subject,
             ready.map_or("no condition Ready".to_owned(), |condition| {
-                format!("Ready is {}: {}", condition.status, condition.message.as_deref().unwrap_or("no message"))
+                format!(
+                    "Ready is {}: {}",
+                    condition.status,
+                    condition.message.as_deref().unwrap_or("no message")
+                )
             }),
             "Ready, so that its kubelet can be seen to unmount and detach",
             "Repair the node and plan again.",

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{
-    Api, Client, Resource,
+    Api, Resource,
     api::{ApiResource, DynamicObject, ListParams, ObjectList},
 };
 use serde::de::DeserializeOwned;
@@ -59,7 +59,11 @@ where
 }
 
 /// Those objects of a namespace that `keep` wants.
-pub(crate) async fn list<T>(ctx: &Context, namespace: &str, keep: impl Fn(&T) -> bool) -> Result<Vec<Seen<T>>, Stop>
+pub(crate) async fn list<T>(
+    ctx: &Context,
+    namespace: &str,
+    keep: impl Fn(&T) -> bool,
+) -> Result<Vec<Seen<T>>, Stop>
 where
     T: Kind + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
 {
@@ -102,12 +106,12 @@ pub(crate) async fn list_optional(
 }
 
 /// Whether an object exists, without reading its contents (for Secrets); an error text where it may not be asked.
-pub(crate) async fn exists<T>(client: &Client, ctx: &Context, namespace: &str, name: &str) -> Result<Exists, Stop>
+pub(crate) async fn exists<T>(ctx: &Context, namespace: &str, name: &str) -> Result<Exists, Stop>
 where
     T: Kind + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
 {
     let resource = ApiResource::erase::<T>(&());
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), namespace, &resource);
     ctx.read(what(&resource, name), || async {
         match api.get_metadata_opt(name).await {
             Ok(Some(_)) => Ok(Exists::Yes),

@@ -25,7 +25,8 @@ impl Shape {
     /// The shape that `set` asks for; a missing `replicas` is 1, as the API server defaults it.
     pub(crate) fn of(set: &StatefulSet) -> Self {
         let spec = set.spec.as_ref();
-        let start = spec.and_then(|spec| spec.ordinals.as_ref()).and_then(|ordinals| ordinals.start).unwrap_or(0);
+        let start =
+            spec.and_then(|spec| spec.ordinals.as_ref()).and_then(|ordinals| ordinals.start).unwrap_or(0);
         let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
         let claim_templates = spec
             .and_then(|spec| spec.volume_claim_templates.as_ref())

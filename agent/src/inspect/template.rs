@@ -32,8 +32,14 @@ impl References {
     /// What `pod` names.
     pub(crate) fn of(pod: &PodSpec) -> Self {
         let mut found = Self {
-            service_account: pod.service_account_name.clone().filter(|name| !name.is_empty() && name != DEFAULT_ACCOUNT),
-            priority_class: pod.priority_class_name.clone().filter(|name| !name.is_empty() && !is_built_in(name)),
+            service_account: pod
+                .service_account_name
+                .clone()
+                .filter(|name| !name.is_empty() && name != DEFAULT_ACCOUNT),
+            priority_class: pod
+                .priority_class_name
+                .clone()
+                .filter(|name| !name.is_empty() && !is_built_in(name)),
             runtime_class: pod.runtime_class_name.clone().filter(|name| !name.is_empty()),
             ..Self::default()
         };
@@ -63,7 +69,9 @@ impl References {
             if let Some(map) = source.config_map_key_ref.as_ref().filter(|map| map.optional != Some(true)) {
                 self.config_maps.insert(map.name.clone());
             }
-            if let Some(secret) = source.secret_key_ref.as_ref().filter(|secret| secret.optional != Some(true)) {
+            if let Some(secret) =
+                source.secret_key_ref.as_ref().filter(|secret| secret.optional != Some(true))
+            {
                 self.secrets.insert(secret.name.clone());
             }
         }
