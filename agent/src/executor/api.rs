@@ -13,7 +13,7 @@ use std::{fmt, future::Future};
 
 use kube::core::{
     ApiResource, GroupVersionKind, Request,
-    params::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+    params::{DeleteParams, GetParams, ListParams, PostParams, Preconditions},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -42,7 +42,12 @@ pub(crate) struct Kind {
 }
 
 impl Kind {
-    const fn new(api_version: &'static str, kind: &'static str, plural: &'static str, namespaced: bool) -> Self {
+    const fn new(
+        api_version: &'static str,
+        kind: &'static str,
+        plural: &'static str,
+        namespaced: bool,
+    ) -> Self {
         Self { api_version, kind, plural, namespaced }
     }
 
@@ -71,7 +76,8 @@ pub(crate) const CLAIM: Kind = Kind::new("v1", "PersistentVolumeClaim", "persist
 /// PersistentVolume.
 pub(crate) const VOLUME: Kind = Kind::new("v1", "PersistentVolume", "persistentvolumes", false);
 /// VolumeAttachment.
-pub(crate) const ATTACHMENT: Kind = Kind::new("storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", false);
+pub(crate) const ATTACHMENT: Kind =
+    Kind::new("storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", false);
 /// Node.
 pub(crate) const NODE: Kind = Kind::new("v1", "Node", "nodes", false);
 /// Lease.
@@ -164,7 +170,8 @@ pub(crate) enum Written {
 pub(crate) async fn read(ctx: &Context, key: &Key) -> Result<Option<Value>, Stop> {
     let answer = ctx
         .read(key, || async {
-            let request = key.path().get(&key.name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+            let request =
+                key.path().get(&key.name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
             match send::<Value>(ctx, request).await {
                 Err(error) if classify(&error) == Class::Missing => Ok(None),
                 other => other.map(Some),
@@ -179,9 +186,10 @@ pub(crate) async fn list(ctx: &Context, kind: Kind, fields: &str) -> Result<Vec<
     let path = Request::new(kind.path(&ctx.command.namespace));
     let mut items = Vec::new();
     let mut token = String::new();
+    let what = format!("the list of {}", kind.plural);
     for _ in 0..limits::LIST_PAGES {
         let page: Value = ctx
-            .read(format_args!("the list of {}", kind.plural), || async {
+            .read(&what, || async {
                 let mut params = ListParams::default().limit(limits::LIST_PAGE);
                 if !fields.is_empty() {
                     params = params.fields(fields);
@@ -227,10 +235,15 @@ pub(crate) async fn replace(ctx: &Context, key: &Key, body: &Value) -> Halted<Wr
 
 /// Applies a JSON Patch.
 pub(crate) async fn patch(ctx: &Context, key: &Key, operations: &[Value], dry_run: bool) -> Halted<Written> {
-    let patch: json_patch::Patch = serde_json::from_value(Value::Array(operations.to_vec()))
-        .map_err(|error| Stop::not_understood(format!("the patch of {key} is malformed: {error}")))?;
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), dry_run, ..PatchParams::default() };
-    write(ctx, "changing", key, key.path().patch(&key.name, &params, &Patch::Json::<()>(patch))).await
+    // Built here: kube's own patches take a type of another version of the json-patch crate than ours.
+    let dry_run = if dry_run { "&dryRun=All" } else { "" };
+    let uri = format!("{}/{}?fieldManager={FIELD_MANAGER}{dry_run}", key.kind.path(&key.namespace), key.name);
+    let request = http::Request::patch(uri)
+        .header(http::header::CONTENT_TYPE, "application/json-patch+json")
+        .header(http::header::ACCEPT, "application/json")
+        .body(Value::Array(operations.to_vec()).to_string().into_bytes())
+        .map_err(kube::core::request::Error::BuildRequest);
+    write(ctx, "changing", key, request).await
 }
 
 /// Deletes the object if it still has that uid and, where one is given, that resourceVersion.
@@ -252,8 +265,12 @@ pub(crate) async fn amend(ctx: &Context, key: &Key, seen: &Value, changes: Vec<V
     match patch(ctx, key, &operations, false).await? {
         Written::Done(now) => Ok(now),
         Written::Unfit(message) => match read(ctx, key).await? {
-            Some(now) if object::uid(&now) == object::uid(seen) && object::version(&now) == object::version(seen) => {
-                Err(Stop::conflict(format!("The API server calls the change of {key} invalid: {message}")).into())
+            Some(now)
+                if object::uid(&now) == object::uid(seen)
+                    && object::version(&now) == object::version(seen) =>
+            {
+                Err(Stop::conflict(format!("The API server calls the change of {key} invalid: {message}"))
+                    .into())
             }
             _ => Err(Halt::Again(format!("{key} was changed by somebody else meanwhile"))),
         },

@@ -1,0 +1,165 @@
+//! Step 9: the PersistentVolumes and claims of the ordinal, Bound to each other.
+//!
+//! For each disk: the PersistentVolume first, reserved for its claim by name (H6, H7); then the tombstone away, by uid
+//! and resourceVersion; then the real claim, which names the volume. A new process sees which of these is next. The
+//! step is done when claim and volume are Bound, the volume's claimRef carries the claim's uid, and the volume has the
+//! ledger's handle.
+
+use ferry_proto::agent::v1::{Adopt, ClaimedVolume};
+use serde_json::Value;
+
+use crate::{
+    context::Context,
+    executor::{
+        api::{self, CLAIM, Halted, Key, VOLUME},
+        dependencies::not_created,
+        object,
+        tombstone::{self, Standing},
+        travel,
+        volumes::{self, Recorded},
+        wait::Wait,
+    },
+    outcome::Stop,
+};
+
+const STEP: u32 = 9;
+
+/// Makes what is missing and waits until all is Bound.
+pub(super) async fn run(ctx: &Context, command: &Adopt, recorded: &[Recorded]) -> Halted<Vec<ClaimedVolume>> {
+    ctx.progress.started(STEP, format!("making {} volumes and claims", recorded.len())).await;
+    foreign(ctx, recorded).await?;
+    for disk in recorded {
+        let claim = Key::of(ctx, CLAIM, object::name(&disk.claim));
+        make_volume(ctx, command, disk, &claim).await?;
+        make_claim(ctx, command, disk, &claim).await?;
+    }
+    let mut bound = Vec::new();
+    for disk in recorded {
+        bound.push(wait_bound(ctx, disk).await?);
+    }
+    ctx.progress.done(STEP, "claims and PersistentVolumes are Bound to each other");
+    Ok(bound)
+}
+
+/// Another PersistentVolume that names one of the disks (H12).
+async fn foreign(ctx: &Context, recorded: &[Recorded]) -> Result<(), Stop> {
+    if recorded.is_empty() {
+        return Ok(());
+    }
+    for volume in api::list(ctx, VOLUME, "").await? {
+        let id = object::volume_id(&volume);
+        let disk = recorded.iter().find(|disk| disk.id == id);
+        if let Some(disk) = disk.filter(|disk| object::name(&disk.volume) != object::name(&volume)) {
+            return Err(Stop::conflict(format!(
+                "PersistentVolume {} names the disk {} already, expected none but {} (H12). Delete that object, its \
+                 policy being Retain",
+                object::name(&volume),
+                id.handle,
+                object::name(&disk.volume)
+            )));
+        }
+    }
+    Ok(())
+}
+
+async fn make_volume(ctx: &Context, command: &Adopt, disk: &Recorded, claim: &Key) -> Halted<()> {
+    let key = disk.key(ctx);
+    let epoch = ctx.command.epoch;
+    let Some(found) = api::read(ctx, &key).await? else {
+        let body =
+            travel::volume(&disk.volume, &claim.namespace, &claim.name, &command.storage_classes, epoch);
+        return match api::create(ctx, &key, &body).await? {
+            api::Written::Done(_) => Ok(()),
+            other => Err(not_created(&key, &other)),
+        };
+    };
+    let is_ours = object::epoch(&found) == epoch
+        && object::volume_id(&found) == disk.id
+        && object::text(&found, "/spec/claimRef/namespace") == claim.namespace
+        && object::text(&found, "/spec/claimRef/name") == claim.name
+        && !object::is_ending(&found);
+    if is_ours {
+        return Ok(());
+    }
+    Err(Stop::conflict(format!(
+        "{key} exists and is not of this handoff: it has handle {} and epoch {}, expected {} and {epoch}{} (H12). Delete \
+         that object, its policy being Retain",
+        object::volume_id(&found).handle,
+        object::epoch(&found),
+        disk.id.handle,
+        if object::is_ending(&found) { ", and not being deleted" } else { "" }
+    ))
+    .into())
+}
+
+async fn make_claim(ctx: &Context, command: &Adopt, disk: &Recorded, key: &Key) -> Halted<()> {
+    let epoch = ctx.command.epoch;
+    match tombstone::standing(ctx, &key.name).await? {
+        Standing::Real(claim) => return Ok(ours(ctx, disk, key, &claim)?),
+        Standing::Tombstone(tombstone) => tombstone::remove(ctx, STEP, &key.name, &tombstone, epoch).await?,
+        Standing::Nothing => {}
+    }
+    let volume = object::name(&disk.volume);
+    let body = travel::claim(&disk.claim, &key.namespace, volume, &command.storage_classes, epoch);
+    match api::create(ctx, key, &body).await? {
+        api::Written::Done(_) => Ok(()),
+        other => Err(not_created(key, &other)),
+    }
+}
+
+fn ours(ctx: &Context, disk: &Recorded, key: &Key, claim: &Value) -> Result<(), Stop> {
+    let (volume, expected) = (object::text(claim, "/spec/volumeName"), object::name(&disk.volume));
+    let epoch = ctx.command.epoch;
+    if volume == expected && object::epoch(claim) == epoch && !object::is_ending(claim) {
+        return Ok(());
+    }
+    Err(Stop::conflict(format!(
+        "{key} (uid {}) exists and is not of this handoff: it names the volume {volume:?} and has epoch {}, expected \
+         {expected:?} and {epoch}. It may hold data: look at it, then delete or rename it",
+        object::uid(claim),
+        object::epoch(claim)
+    )))
+}
+
+async fn wait_bound(ctx: &Context, disk: &Recorded) -> Halted<ClaimedVolume> {
+    let claim_key = Key::of(ctx, CLAIM, object::name(&disk.claim));
+    let volume_key = disk.key(ctx);
+    let mut wait = Wait::new(ctx, STEP);
+    loop {
+        let (claim, volume) = (api::read(ctx, &claim_key).await?, api::read(ctx, &volume_key).await?);
+        let (Some(claim), Some(volume)) = (claim, volume) else {
+            return Err(Stop::conflict(format!(
+                "{claim_key} or {volume_key} was deleted by somebody else meanwhile"
+            ))
+            .into());
+        };
+        let claim_phase = object::text(&claim, "/status/phase");
+        let volume_phase = object::text(&volume, "/status/phase");
+        let named = object::text(&volume, "/spec/claimRef/uid");
+        let is_strayed = !named.is_empty() && named != object::uid(&claim);
+        if claim_phase == "Lost" || volume_phase == "Failed" || is_strayed {
+            return Err(Stop::conflict(format!(
+                "{claim_key} is {claim_phase} and {volume_key} is {volume_phase}, bound to a claim of uid {named:?}, \
+                 expected both Bound to each other. Look at the events of both"
+            ))
+            .into());
+        }
+        if claim_phase == "Bound" && volume_phase == "Bound" && named == object::uid(&claim) {
+            if object::volume_id(&volume) != disk.id {
+                return Err(Stop::conflict(format!(
+                    "{volume_key} has handle {}, the ledger says {}",
+                    object::volume_id(&volume).handle,
+                    disk.id.handle
+                ))
+                .into());
+            }
+            return Ok(volumes::claimed(&claim, &volume));
+        }
+        wait.watch(&claim_key);
+        wait.watch(&volume_key);
+        wait.pause(format!(
+            "{claim_key} ({claim_phase}) and {volume_key} ({volume_phase}) to be Bound to each other"
+        ))
+        .await?;
+    }
+}

@@ -1,0 +1,203 @@
+//! `Hold` (handoff.md section 5, steps 2 and 3): nobody else may take a replica away, and everything is still as the
+//! plan saw it.
+//!
+//! Preconditions, on both sides: the StatefulSet of that uid with that slice, every pod of it Available and of the
+//! update revision. On the source: the ordinal's pod runs on a Ready node without the out-of-service taint (K15), its
+//! claims Bound. On the target: no pod of that ordinal, tombstones where its claims will be, none of its disks (H12).
+//!
+//! What may still come (a pod about to be Available) is waited for, for [`limits::HOLD_WAIT`] at most, then refused as
+//! not ready; what only a person can repair is refused at once. The evidence names the node and its boot, which the
+//! proof of detach needs later.
+
+use std::time::Duration;
+
+use ferry_proto::agent::v1::{Held, Hold, NodeIdentity};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    api::{self, Halted, Key, NODE, POD, VOLUME},
+    budget, epochs, node, object, stateful_set,
+    tombstone::{self, Standing},
+    wait::Wait,
+};
+use crate::{context::Context, limits, outcome::Stop};
+
+const BUDGET_STEP: u32 = 2;
+const CHECK_STEP: u32 = 3;
+
+/// Holds the budget and checks again.
+pub(super) async fn run(ctx: &Context, command: &Hold) -> Halted<Held> {
+    epochs::keep(ctx, &[(command.ordinal, ctx.command.epoch)]).await?;
+    let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
+    ctx.progress
+        .started(BUDGET_STEP, format!("holding the PodDisruptionBudget at {}", command.max_unavailable))
+        .await;
+    if let Some(found) = budget::find(ctx, &set).await? {
+        let held = budget::limit(ctx, &found, command.max_unavailable).await?;
+        budget::settled(ctx, BUDGET_STEP, &held).await?;
+    }
+    ctx.progress.done(BUDGET_STEP, "the budget is held");
+    ctx.progress.started(CHECK_STEP, format!("checking ordinal {} again", command.ordinal)).await;
+    let held = checked(ctx, command).await?;
+    ctx.progress.done(CHECK_STEP, "everything is as it was planned");
+    Ok(held)
+}
+
+/// Looks until every check passes, for a bounded time.
+async fn checked(ctx: &Context, command: &Hold) -> Halted<Held> {
+    let give_up = Instant::now() + limits::HOLD_WAIT;
+    let mut wait = Wait::new(ctx, CHECK_STEP);
+    wait.watch(&stateful_set::key(ctx));
+    loop {
+        match look(ctx, command).await? {
+            Look::Held(held) => return Ok(held),
+            Look::NotYet(message) => {
+                let left = give_up.saturating_duration_since(Instant::now());
+                if left < Duration::from_millis(1) {
+                    return Err(Stop::not_ready(message).at(CHECK_STEP).into());
+                }
+                wait.pause_most(message, left).await?;
+            }
+        }
+    }
+}
+
+enum Look {
+    Held(Held),
+    NotYet(String),
+}
+
+async fn look(ctx: &Context, command: &Hold) -> Result<Look, Stop> {
+    let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
+    let expected = command.slice.unwrap_or_default();
+    let found = object::slice(&set);
+    if !object::same_slice(&found, &expected) {
+        return Err(Stop::conflict(format!(
+            "{} runs {}, the ledger says {}: somebody else scaled it. Put its slice back and keep the other writer away",
+            stateful_set::key(ctx),
+            object::slice_text(&found),
+            object::slice_text(&expected)
+        )));
+    }
+    if let Some(message) = unsettled(&set) {
+        return Ok(Look::NotYet(message));
+    }
+    let pods = stateful_set::pods(ctx, &command.stateful_set_uid).await?;
+    if let Some(message) = unavailable(&set, &pods) {
+        return Ok(Look::NotYet(message));
+    }
+    let mut held = Held {
+        available: found.replicas,
+        template_digest: stateful_set::template_digest(&set),
+        ..Held::default()
+    };
+    if command.source {
+        let name = stateful_set::pod_name(&ctx.command.workload, command.ordinal);
+        let Some(pod) = pods.iter().find(|pod| object::name(pod) == name) else {
+            return Err(Stop::conflict(format!(
+                "Ordinal {} is not in {}",
+                command.ordinal,
+                object::slice_text(&found)
+            )));
+        };
+        object::uid(pod).clone_into(&mut held.pod_uid);
+        held.node = Some(healthy_node(ctx, pod).await?);
+        bound_claims(ctx, &set, command.ordinal).await?;
+    } else {
+        vacant(ctx, &set, command).await?;
+    }
+    Ok(Look::Held(held))
+}
+
+fn unsettled(set: &Value) -> Option<String> {
+    if !object::is_observed(set) {
+        return Some(format!("the StatefulSet controller to take up {}", object::name(set)));
+    }
+    let (wanted, available) = (object::slice(set).replicas, object::number(set, "/status/availableReplicas"));
+    if u64::from(wanted) != available || object::number(set, "/status/replicas") != u64::from(wanted) {
+        return Some(format!("all replicas to be Available: {available} of {wanted} are"));
+    }
+    None
+}
+
+/// K2 and K3 on the pods themselves.
+fn unavailable(set: &Value, pods: &[Value]) -> Option<String> {
+    let revision = object::text(set, "/status/updateRevision");
+    let expected = object::slice(set).replicas as usize;
+    if pods.len() != expected {
+        return Some(format!("{expected} pods to be there; {} are", pods.len()));
+    }
+    for pod in pods {
+        let name = object::name(pod);
+        if stateful_set::ready(pod).is_none() {
+            return Some(format!("pod {name} to be Ready: {}", stateful_set::condition_of(pod)));
+        }
+        let found = object::label(pod, "controller-revision-hash").unwrap_or_default();
+        if found != revision {
+            return Some(format!(
+                "the rollout to end: pod {name} is of revision {found}, the set's is {revision}"
+            ));
+        }
+    }
+    None
+}
+
+async fn healthy_node(ctx: &Context, pod: &Value) -> Result<NodeIdentity, Stop> {
+    let name = object::text(pod, "/spec/nodeName");
+    let Some(found) = api::read(ctx, &Key::of(ctx, NODE, name)).await? else {
+        return Err(Stop::not_ready(format!("Node {name} of pod {} does not exist", object::name(pod))));
+    };
+    if let Some(fault) = node::fault(&found) {
+        return Err(Stop::not_ready(format!(
+            "Node {name}, which runs pod {}, {fault}. A handoff needs a Ready node to prove the detach (K15)",
+            object::name(pod)
+        )));
+    }
+    Ok(object::node_identity(&found))
+}
+
+async fn bound_claims(ctx: &Context, set: &Value, ordinal: u32) -> Result<(), Stop> {
+    for name in stateful_set::claim_names(set, ordinal) {
+        match tombstone::standing(ctx, &name).await? {
+            Standing::Real(claim)
+                if object::text(&claim, "/status/phase") == "Bound" && !object::is_ending(&claim) => {}
+            _ => {
+                return Err(Stop::conflict(format!(
+                    "Claim {name} is not a claim Bound to a disk. Look at it"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The target has nothing of the ordinal but tombstones.
+async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Result<(), Stop> {
+    let pod = Key::of(ctx, POD, stateful_set::pod_name(&ctx.command.workload, command.ordinal));
+    if api::read(ctx, &pod).await?.is_some() {
+        return Err(Stop::conflict(format!("{pod} exists in the target before its handoff. Delete it")));
+    }
+    for name in stateful_set::claim_names(set, command.ordinal) {
+        if !matches!(tombstone::standing(ctx, &name).await?, Standing::Tombstone(_)) {
+            return Err(Stop::conflict(format!(
+                "Claim {name} in the target is no tombstone: an empty or foreign disk could be taken for the moved one. \
+                 Look at it, delete it, and prepare the migration again"
+            )));
+        }
+    }
+    if command.volumes.is_empty() {
+        return Ok(());
+    }
+    for volume in api::list(ctx, VOLUME, "").await? {
+        if command.volumes.contains(&object::volume_id(&volume)) {
+            return Err(Stop::conflict(format!(
+                "PersistentVolume {} in the target names the disk {} already (H12). Delete that object, its policy being \
+                 Retain",
+                object::name(&volume),
+                object::volume_id(&volume).handle
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! Step 5: the slice without the ordinal, and the end of its pod.
+//!
+//! Done when the set's controller has seen the patch, the set has its new size, no pod of that name exists by a
+//! quorum read, and no other pod names the claims (H32). A pod of that name with another uid than the one that was to
+//! end is a live successor, not an end. Nothing is ever force-deleted. An OrderedReady set deletes the ordinal only
+//! when its other pods are well (H31): the wait says which pod it is that holds it up.
+
+use ferry_proto::agent::v1::NodeIdentity;
+use serde_json::{Value, json};
+
+use super::{Ran, Work};
+use crate::{
+    executor::{
+        api::{self, Halt, Halted, Key, NODE, POD},
+        object, slice_patch,
+        stateful_set::{self, HANDOFF},
+        wait::Wait,
+    },
+    outcome::Stop,
+};
+
+const STEP: u32 = 5;
+
+/// Patches the slice unless that is done, and waits for the pod's end.
+pub(super) async fn run(work: &Work<'_>) -> Halted<Ran> {
+    let (ctx, command) = (work.ctx, work.command);
+    let to = command.to_slice.unwrap_or_default();
+    ctx.progress.started(STEP, format!("taking ordinal {} out of the slice", command.ordinal)).await;
+    let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
+    let set = match slice_patch::side(&set, command.from_slice.as_ref(), command.to_slice.as_ref())? {
+        slice_patch::Side::After => set,
+        slice_patch::Side::Before => {
+            let handoff = handoff(work).await?;
+            slice_patch::apply(ctx, &set, &to, &handoff).await?
+        }
+    };
+    let ran = recorded(work, &set);
+    ended(work, &ran).await?;
+    ctx.progress.done(STEP, format!("pod {} ended", pod(work).name));
+    Ok(ran)
+}
+
+fn pod(work: &Work<'_>) -> Key {
+    Key::of(work.ctx, POD, stateful_set::pod_name(&work.ctx.command.workload, work.command.ordinal))
+}
+
+/// The pod and the node right before the patch, for the annotation.
+async fn handoff(work: &Work<'_>) -> Result<Value, Stop> {
+    let (ctx, key) = (work.ctx, pod(work));
+    let Some(pod) = api::read(ctx, &key).await? else {
+        return Err(Stop::not_ready(format!(
+            "{key} does not exist although its ordinal is in the slice: it is being made"
+        )));
+    };
+    let name = object::text(&pod, "/spec/nodeName");
+    let node = if name.is_empty() { None } else { api::read(ctx, &Key::of(ctx, NODE, name)).await? };
+    let Some(node) = node else {
+        return Err(Stop::not_ready(format!(
+            "{key} is on no node that exists ({name:?}); the detach could not be proven"
+        )));
+    };
+    let node = object::node_identity(&node);
+    Ok(json!({
+        "ordinal": work.command.ordinal,
+        "epoch": ctx.command.epoch,
+        "pod": object::uid(&pod),
+        "node": {"name": node.name, "uid": node.uid, "bootID": node.boot_id},
+    }))
+}
+
+/// Who ran the ordinal: the command's word, and the annotation's if it is of this epoch.
+fn recorded(work: &Work<'_>, set: &Value) -> Ran {
+    let mut ran =
+        Ran { pod_uid: work.command.pod_uid.clone(), nodes: work.command.node.clone().into_iter().collect() };
+    let kept: Option<Value> =
+        object::annotation(set, HANDOFF).and_then(|text| serde_json::from_str(text).ok());
+    let Some(kept) = kept else { return ran };
+    let is_ours = object::number(&kept, "/ordinal") == u64::from(work.command.ordinal)
+        && object::number(&kept, "/epoch") == work.ctx.command.epoch;
+    if is_ours {
+        object::text(&kept, "/pod").clone_into(&mut ran.pod_uid);
+        let node = NodeIdentity {
+            name: object::text(&kept, "/node/name").to_owned(),
+            uid: object::text(&kept, "/node/uid").to_owned(),
+            boot_id: object::text(&kept, "/node/bootID").to_owned(),
+        };
+        if !ran.nodes.contains(&node) {
+            ran.nodes.push(node);
+        }
+    }
+    ran
+}
+
+/// Waits until the step's condition holds.
+async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
+    let (ctx, command) = (work.ctx, work.command);
+    let (key, set_key) = (pod(work), stateful_set::key(ctx));
+    let mut wait = Wait::new(ctx, STEP);
+    wait.watch(&key);
+    wait.watch(&set_key);
+    loop {
+        let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
+        let to = command.to_slice.unwrap_or_default();
+        if !object::same_slice(&object::slice(&set), &to) {
+            return Err(Halt::Again(format!(
+                "the slice of {set_key} changed while pod {} was to end",
+                key.name
+            )));
+        }
+        let message = match api::read(ctx, &key).await? {
+            Some(pod) if object::uid(&pod) != ran.pod_uid && object::uid(&pod) != command.pod_uid => {
+                return Err(Stop::not_ready(format!(
+                    "{key} has uid {}, expected the end of {}: a live successor runs. It goes when the StatefulSet \
+                     controller has seen the new slice",
+                    object::uid(&pod),
+                    ran.pod_uid
+                ))
+                .at(STEP)
+                .into());
+            }
+            Some(pod) => waited_for(ctx, &set, &pod).await?,
+            None if !object::is_observed(&set) => {
+                format!("the StatefulSet controller to take up the slice of {set_key}")
+            }
+            None if object::number(&set, "/status/replicas") != u64::from(to.replicas) => format!(
+                "{set_key} to have {} pods; its status says {}",
+                to.replicas,
+                object::number(&set, "/status/replicas")
+            ),
+            None => break,
+        };
+        wait.pause(message).await?;
+    }
+    unused(work).await
+}
+
+/// What the pod's end waits for, in words (H31).
+async fn waited_for(ctx: &crate::context::Context, set: &Value, pod: &Value) -> Result<String, Stop> {
+    let name = object::name(pod);
+    if object::is_ending(pod) {
+        let grace = object::number(pod, "/metadata/deletionGracePeriodSeconds");
+        return Ok(format!(
+            "pod {name} to end; it was told to at {}, with {grace} s of grace",
+            object::text(pod, "/metadata/deletionTimestamp")
+        ));
+    }
+    if object::text(set, "/spec/podManagementPolicy") != "Parallel" {
+        let pods = stateful_set::pods(ctx, object::uid(set)).await?;
+        let unwell =
+            pods.iter().find(|other| object::name(other) != name && stateful_set::ready(other).is_none());
+        if let Some(unwell) = unwell {
+            return Ok(format!(
+                "pod {name} to be told to end; the set is OrderedReady and waits for pod {} first: {}",
+                object::name(unwell),
+                stateful_set::condition_of(unwell)
+            ));
+        }
+    }
+    Ok(format!("the StatefulSet controller to tell pod {name} to end"))
+}
+
+/// No other pod names the claims.
+async fn unused(work: &Work<'_>) -> Halted<()> {
+    for pod in api::list(work.ctx, POD, "").await? {
+        if let Some(claim) =
+            stateful_set::claims_of(&pod).find(|claim| work.claims.iter().any(|name| name == claim))
+        {
+            return Err(Stop::conflict(format!(
+                "Pod {} uses claim {claim} too; the disk cannot leave while it does. Delete that pod",
+                object::name(&pod)
+            ))
+            .at(STEP)
+            .into());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! `Settle` (handoff.md section 5, step 13, and "Ending"): the budget goes back; at the end the target's protection is
+//! what the source's was.
+//!
+//! Preconditions: none but the generation; a workload without a PodDisruptionBudget has nothing to give back. Between
+//! ordinals the budget gets this cluster's share. With `last` on the target, what the source recorded is restored:
+//! reclaim policies of the disks that are here, the retention policy, the budget. The record travels in the command, so
+//! an interrupted settlement is repeated whole. On the source nothing is restored: `Delete` would be a trap there.
+
+use ferry_proto::agent::v1::{Settle, Settled};
+use serde_json::{Value, json};
+
+use super::{
+    api::{self, CLAIM, Halted, Key, VOLUME},
+    budget, epochs,
+    object::{self, EPOCH},
+    originals::{self, Originals},
+    stateful_set::{self, ORIGINALS},
+    tombstone, volumes,
+};
+use crate::{context::Context, outcome::Stop};
+
+const STEP: u32 = 13;
+const RETENTION: &str = "/spec/persistentVolumeClaimRetentionPolicy";
+
+/// Gives back.
+pub(super) async fn run(ctx: &Context, command: &Settle) -> Halted<Settled> {
+    ctx.progress.started(STEP, "giving the PodDisruptionBudget back").await;
+    epochs::keep(ctx, &[]).await?;
+    let key = stateful_set::key(ctx);
+    let Some(set) = api::read(ctx, &key).await? else {
+        return Err(Stop::conflict(format!("{key} does not exist any more")).into());
+    };
+    if command.last && command.target {
+        restore(ctx, command, &set).await?;
+    } else if let Some(found) = budget::find(ctx, &set).await? {
+        budget::limit(ctx, &found, command.max_unavailable).await?;
+    }
+    ctx.progress
+        .done(STEP, if command.last { "the migration is over here" } else { "the budget is shared anew" });
+    Ok(Settled {})
+}
+
+async fn restore(ctx: &Context, command: &Settle, set: &Value) -> Halted<()> {
+    let source = object::parse(command.originals.as_ref(), "the source's StatefulSet")?;
+    let Some(originals) = Originals::of(&source)? else {
+        return Err(Stop::not_understood(
+            "The source's StatefulSet carries no originals: there is nothing to restore from",
+        )
+        .into());
+    };
+    for ordinal in stateful_set::ordinals(object::slice(set)) {
+        for name in stateful_set::claim_names(set, ordinal) {
+            restore_policy(ctx, &originals, &name).await?;
+        }
+    }
+    restore_retention(ctx, &originals, set).await?;
+    if let Some(found) = budget::find(ctx, set).await? {
+        budget::restore(ctx, &found).await?;
+    }
+    Ok(())
+}
+
+async fn restore_policy(ctx: &Context, originals: &Originals, claim: &str) -> Halted<()> {
+    let key = Key::of(ctx, CLAIM, claim);
+    let Some(found) = api::read(ctx, &key).await?.filter(|claim| !tombstone::is(claim)) else {
+        return Err(Stop::not_ready(format!("{key} is not there, and its ordinal is in the slice")).into());
+    };
+    let volume = Key::of(ctx, VOLUME, object::text(&found, "/spec/volumeName"));
+    let Some(volume) = api::read(ctx, &volume).await? else {
+        return Err(Stop::conflict(format!("{volume} does not exist, and {key} is bound to it")).into());
+    };
+    let Some(policy) = originals.reclaim.get(&originals::disk(&object::volume_id(&volume))) else {
+        return Ok(());
+    };
+    volumes::set_policy(ctx, &volume, policy, object::epoch(&volume)).await?;
+    Ok(())
+}
+
+/// The retention policy back and, in the same patch, the set's own record of an earlier time as a source off.
+async fn restore_retention(ctx: &Context, originals: &Originals, set: &Value) -> Halted<()> {
+    let retain = json!({"whenDeleted": "Retain", "whenScaled": "Retain"});
+    let wanted = if originals.retention.is_null() { retain } else { originals.retention.clone() };
+    let has_record = object::annotation(set, ORIGINALS).is_some();
+    if set.pointer(RETENTION) == Some(&wanted) && !has_record {
+        return Ok(());
+    }
+    let epoch = object::epoch(set).max(ctx.command.epoch).to_string();
+    let mut changes = object::annotate(set, &[(EPOCH, &epoch)]);
+    changes.push(json!({"op": "add", "path": RETENTION, "value": wanted}));
+    if has_record {
+        changes.push(json!({"op": "remove", "path": object::annotation_path(ORIGINALS)}));
+    }
+    api::amend(ctx, &stateful_set::key(ctx), set, changes).await?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! A StatefulSet as executors see it: its slice, its pods, the names of its claims.
+//!
+//! Names follow KEP-3335 and the StatefulSet controller: `<workload>-<ordinal>` for a pod, and
+//! `<template>-<workload>-<ordinal>` for a claim. A pod belongs to a set by its owner's uid, never by its labels.
+
+use ferry_proto::agent::v1::Slice;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{
+    api::{self, Key, POD, STATEFUL_SET},
+    object,
+};
+use crate::{context::Context, outcome::Stop};
+
+/// Annotation in which a slice patch records what it was made for: what a new process needs to resume.
+pub(crate) const HANDOFF: &str = "ferry.dev/handoff";
+/// Annotation in which the source's preparation records what it is about to change.
+pub(crate) const ORIGINALS: &str = "ferry.dev/originals";
+
+/// Where the command's StatefulSet is.
+pub(crate) fn key(ctx: &Context) -> Key {
+    Key::of(ctx, STATEFUL_SET, ctx.command.workload.clone())
+}
+
+/// The command's StatefulSet, if it is the one of that uid.
+///
+/// # Errors
+/// A conflict if there is none, or another.
+pub(crate) async fn read(ctx: &Context, uid: &str) -> Result<Value, Stop> {
+    let key = key(ctx);
+    let Some(set) = api::read(ctx, &key).await? else {
+        return Err(Stop::conflict(format!("{key} (uid {uid}) does not exist any more. Plan again")));
+    };
+    if object::uid(&set) != uid {
+        return Err(Stop::conflict(format!(
+            "{key} has uid {}, expected {uid}: it was deleted and made again. Plan again",
+            object::uid(&set)
+        )));
+    }
+    if object::is_ending(&set) {
+        return Err(Stop::conflict(format!("{key} is being deleted. Plan again")));
+    }
+    Ok(set)
+}
+
+/// Name of an ordinal's pod.
+pub(crate) fn pod_name(workload: &str, ordinal: u32) -> String {
+    format!("{workload}-{ordinal}")
+}
+
+/// Names of an ordinal's claims, in the templates' order.
+pub(crate) fn claim_names(set: &Value, ordinal: u32) -> Vec<String> {
+    let templates = object::items(set, "/spec/volumeClaimTemplates").iter().map(object::name);
+    templates.map(|template| format!("{template}-{}-{ordinal}", object::name(set))).collect()
+}
+
+/// The ordinals of a slice, ascending.
+pub(crate) fn ordinals(slice: Slice) -> impl Iterator<Item = u32> {
+    slice.start..slice.start.saturating_add(slice.replicas)
+}
+
+/// The pods that the set of that uid controls.
+pub(crate) async fn pods(ctx: &Context, uid: &str) -> Result<Vec<Value>, Stop> {
+    let mut pods = api::list(ctx, POD, "").await?;
+    pods.retain(|pod| {
+        let mut owners = object::items(pod, "/metadata/ownerReferences").iter();
+        owners.any(|owner| object::text(owner, "/uid") == uid)
+    });
+    Ok(pods)
+}
+
+/// The claims that a pod names.
+pub(crate) fn claims_of(pod: &Value) -> impl Iterator<Item = &str> {
+    let volumes = object::items(pod, "/spec/volumes").iter();
+    volumes
+        .map(|volume| object::text(volume, "/persistentVolumeClaim/claimName"))
+        .filter(|name| !name.is_empty())
+}
+
+/// The condition Ready of a pod that is not being deleted, if it is True.
+pub(crate) fn ready(pod: &Value) -> Option<&Value> {
+    if object::is_ending(pod) { None } else { object::condition_is_true(pod, "Ready") }
+}
+
+/// SHA-256 of a pod template as the API server defaulted it, in hexadecimal.
+pub(crate) fn template_digest(set: &Value) -> String {
+    let template = set.pointer("/spec/template").unwrap_or(&Value::Null);
+    let digest = Sha256::digest(object::canonical(template).to_string().as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What holds a pod up, in one line.
+pub(crate) fn condition_of(pod: &Value) -> String {
+    let mut said = vec![format!("phase {}", object::text(pod, "/status/phase"))];
+    if object::is_ending(pod) {
+        said.push("being deleted".to_owned());
+    }
+    for condition in object::items(pod, "/status/conditions") {
+        if object::text(condition, "/status") != "True" {
+            let (kind, reason) = (object::text(condition, "/type"), object::text(condition, "/reason"));
+            said.push(format!("{kind} is not True ({reason} {})", object::text(condition, "/message")));
+        }
+    }
+    for container in object::items(pod, "/status/containerStatuses") {
+        let reason = object::text(container, "/state/waiting/reason");
+        if !reason.is_empty() {
+            let message = object::text(container, "/state/waiting/message");
+            said.push(format!("container {} waits: {reason} {message}", object::text(container, "/name")));
+        }
+    }
+    said.join("; ")
+}

@@ -1,0 +1,153 @@
+//! Tombstones (handoff.md section 6): the claim that stands where a real one must not be.
+//!
+//! A StatefulSet's controller makes a missing claim from the template, EMPTY and under the right name. A tombstone
+//! has that name, no class, and a `volumeName` that no PersistentVolume can have: it stays Pending for ever, and a
+//! stray pod with it. What exists under the name and is not a tombstone is never adopted here and never removed; a
+//! tombstone of a later epoch fences whoever meets it.
+
+use serde_json::{Value, json};
+
+use super::{
+    api::{self, CLAIM, Halt, Halted, Key, Written},
+    object::{self, EPOCH, FERRY, MANAGED_BY},
+    wait::Wait,
+};
+use crate::{context::Context, outcome::Stop};
+
+/// Label of every tombstone; its value is `true`.
+pub const LABEL: &str = "ferry.dev/tombstone";
+/// `spec.volumeName` of every tombstone: PersistentVolumes' names are DNS subdomains, this is none.
+pub const VOLUME_NAME: &str = "ferry.dev/TOMBSTONE";
+
+/// Whether the claim is a tombstone.
+pub(crate) fn is(claim: &Value) -> bool {
+    object::label(claim, LABEL) == Some("true") && object::text(claim, "/spec/volumeName") == VOLUME_NAME
+}
+
+/// What stands under a claim's name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Standing {
+    /// Nothing.
+    Nothing,
+    /// A tombstone.
+    Tombstone(Value),
+    /// A claim of a disk.
+    Real(Value),
+}
+
+/// What stands under `name` now.
+pub(crate) async fn standing(ctx: &Context, name: &str) -> Result<Standing, Stop> {
+    Ok(match api::read(ctx, &Key::of(ctx, CLAIM, name)).await? {
+        None => Standing::Nothing,
+        Some(claim) if is(&claim) => Standing::Tombstone(claim),
+        Some(claim) => Standing::Real(claim),
+    })
+}
+
+/// A tombstone of `epoch` stands under `name` when this returns.
+///
+/// # Errors
+/// A conflict if a real claim stands there, `STALE_EPOCH` if a tombstone of a later epoch does.
+pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> Halted<()> {
+    let key = Key::of(ctx, CLAIM, name);
+    let mut wait = Wait::new(ctx, step);
+    loop {
+        match standing(ctx, name).await? {
+            Standing::Nothing => {
+                if matches!(api::create(ctx, &key, &body(&key, epoch)).await?, Written::Done(_)) {
+                    return Ok(());
+                }
+                return Err(Halt::Again(format!("{key} was created by somebody else meanwhile")));
+            }
+            Standing::Real(claim) => {
+                return Err(Stop::conflict(format!(
+                    "{key} (uid {}) stands where the tombstone belongs; it may hold data. Look at it, then delete or \
+                     rename it",
+                    object::uid(&claim)
+                ))
+                .into());
+            }
+            Standing::Tombstone(tombstone) if object::epoch(&tombstone) > epoch => {
+                return Err(later(&key, &tombstone, epoch));
+            }
+            Standing::Tombstone(tombstone) if object::is_ending(&tombstone) => {
+                wait.watch(&key);
+                wait.pause(format!("the deletion of the tombstone {key}, which is put back then")).await?;
+            }
+            Standing::Tombstone(tombstone) if object::epoch(&tombstone) == epoch => return Ok(()),
+            Standing::Tombstone(tombstone) => {
+                let changes = object::annotate(&tombstone, &[(EPOCH, &epoch.to_string())]);
+                api::amend(ctx, &key, &tombstone, changes).await?;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// No claim stands under `name` when this returns: the tombstone seen there is deleted exactly as it was seen.
+///
+/// # Errors
+/// `STALE_EPOCH` if the tombstone is of a later epoch.
+pub(crate) async fn remove(
+    ctx: &Context,
+    step: u32,
+    name: &str,
+    tombstone: &Value,
+    epoch: u64,
+) -> Halted<()> {
+    let key = Key::of(ctx, CLAIM, name);
+    if object::epoch(tombstone) > epoch {
+        return Err(later(&key, tombstone, epoch));
+    }
+    if !object::is_ending(tombstone) {
+        let version = Some(object::version(tombstone));
+        match api::delete(ctx, &key, object::uid(tombstone), version).await? {
+            Written::Done(_) | Written::Missing => {}
+            _ => {
+                return Err(Halt::Again(format!(
+                    "the tombstone {key} was changed by somebody else meanwhile"
+                )));
+            }
+        }
+    }
+    let mut wait = Wait::new(ctx, step);
+    wait.watch(&key);
+    while let Some(claim) = api::read(ctx, &key).await? {
+        if object::uid(&claim) != object::uid(tombstone) {
+            return Err(Halt::Again(format!("{key} was created by somebody else meanwhile")));
+        }
+        wait.pause(format!("the deletion of the tombstone {key}{}", held_by(&claim))).await?;
+    }
+    Ok(())
+}
+
+/// The finalizers that hold an object, in words.
+pub(crate) fn held_by(object: &Value) -> String {
+    let finalizers = object::finalizers_beyond(object, &[]);
+    if finalizers.is_empty() { String::new() } else { format!(", held by {}", finalizers.join(", ")) }
+}
+
+fn later(key: &Key, tombstone: &Value, epoch: u64) -> Halt {
+    Stop::stale_epoch(format!(
+        "the tombstone {key} is of epoch {}; the command is of epoch {epoch}, of the past",
+        object::epoch(tombstone)
+    ))
+    .into()
+}
+
+fn body(key: &Key, epoch: u64) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "name": key.name, "namespace": key.namespace,
+            "labels": {MANAGED_BY: FERRY, LABEL: "true"},
+            "annotations": {EPOCH: epoch.to_string()},
+        },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Mi"}},
+            "storageClassName": "",
+            "volumeName": VOLUME_NAME,
+        },
+    })
+}
