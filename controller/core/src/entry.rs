@@ -5,7 +5,159 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Command;
+use crate::facts::{OrdinalEpoch, StepState};
+use crate::ids::{ClusterName, CommandId, MigrationId, Ordinal, ServiceName, TokenHash, VolumeId};
+use crate::migration::{Event, Migration, Setback, Work};
+use crate::plan::PlanRecord;
+use crate::state::ClusterRecord;
+use crate::time::Millis;
+use crate::tokens::Token;
+use crate::volume::VolumeSeen;
+
 /// One change of the state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Entry {}
+pub enum Entry {
+    /// An agent attached.
+    ClusterAttached {
+        /// Its cluster.
+        cluster: ClusterName,
+        /// What is known of it.
+        record: ClusterRecord,
+    },
+    /// A cluster's volumes are not as they were.
+    VolumesSeen {
+        /// The cluster.
+        cluster: ClusterName,
+        /// New, or shown in another way.
+        seen: Vec<VolumeSeen>,
+        /// Not shown any more.
+        gone: Vec<VolumeId>,
+        /// When.
+        at: Millis,
+    },
+    /// A token was made; expired ones go.
+    TokenCreated {
+        /// Its hash.
+        hash: TokenHash,
+        /// What it is for.
+        token: Token,
+        /// When.
+        at: Millis,
+    },
+    /// A token was used up.
+    TokenRedeemed {
+        /// Its hash.
+        hash: TokenHash,
+        /// When.
+        at: Millis,
+    },
+    /// The number of an inspection was given out: its commands' ids are never used again.
+    InspectionNumbered {
+        /// The number.
+        number: u64,
+    },
+    /// A plan was made that may be started.
+    PlanMade {
+        /// The plan.
+        record: Box<PlanRecord>,
+    },
+    /// A migration started.
+    MigrationStarted {
+        /// What people see.
+        migration: Box<Migration>,
+        /// The machine's part.
+        work: Box<Work>,
+        /// The epochs that its ordinals have now: above all that any cluster keeps.
+        epochs: Vec<OrdinalEpoch>,
+    },
+    /// Both clusters of a migration report and import a Service's endpoints from now on.
+    ServiceGoverned {
+        /// The Service.
+        service: ServiceName,
+        /// The clusters.
+        clusters: Vec<ClusterName>,
+    },
+    /// A command is being sent (I6).
+    CommandIssued {
+        /// The migration.
+        migration: MigrationId,
+        /// To this cluster.
+        cluster: ClusterName,
+        /// The command.
+        command: Box<Command>,
+    },
+    /// A command's outcome is known: it is not pending any more.
+    CommandAnswered {
+        /// The migration.
+        migration: MigrationId,
+        /// By this cluster.
+        cluster: ClusterName,
+        /// The command.
+        command_id: CommandId,
+    },
+    /// The attempt led to nothing.
+    SetBack {
+        /// The migration.
+        migration: MigrationId,
+        /// In this cluster.
+        cluster: ClusterName,
+        /// Why, and when the next one is made.
+        setback: Setback,
+    },
+    /// Something happened to a migration.
+    Moved {
+        /// The migration.
+        migration: MigrationId,
+        /// What.
+        event: Box<Event>,
+        /// When.
+        at: Millis,
+    },
+    /// An agent said where a step stands.
+    StepReported {
+        /// The migration.
+        migration: MigrationId,
+        /// The ordinal; none during preparation.
+        ordinal: Option<Ordinal>,
+        /// Step of handoff.md section 5.
+        step: u32,
+        /// Where it stands.
+        state: StepState,
+        /// What was done or is waited for.
+        message: String,
+        /// When.
+        at: Millis,
+    },
+    /// What a migration waits for is not what it was.
+    Said {
+        /// The migration.
+        migration: MigrationId,
+        /// What it waits for; empty: it simply runs.
+        message: String,
+    },
+}
+
+impl Entry {
+    /// The migration that it changes, if it changes one.
+    #[must_use]
+    pub fn migration(&self) -> Option<&MigrationId> {
+        match self {
+            Self::MigrationStarted { migration, .. } => Some(&migration.id),
+            Self::CommandIssued { migration, .. }
+            | Self::CommandAnswered { migration, .. }
+            | Self::SetBack { migration, .. }
+            | Self::Moved { migration, .. }
+            | Self::StepReported { migration, .. }
+            | Self::Said { migration, .. } => Some(migration),
+            Self::ClusterAttached { .. }
+            | Self::VolumesSeen { .. }
+            | Self::TokenCreated { .. }
+            | Self::TokenRedeemed { .. }
+            | Self::InspectionNumbered { .. }
+            | Self::PlanMade { .. }
+            | Self::ServiceGoverned { .. } => None,
+        }
+    }
+}

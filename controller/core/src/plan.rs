@@ -3,6 +3,8 @@
 //! The hash covers everything that matters but times, so that what was approved is what runs; it is empty when the
 //! plan is refused, because then it cannot run. How plans are made is in the planner.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Finding;
@@ -69,4 +71,13 @@ pub struct PlannedWrite {
     pub cluster: ClusterName,
     /// The write, in words.
     pub write: String,
+}
+
+/// A plan that may be started, with what tells later what has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// The plan.
+    pub plan: Plan,
+    /// What the hash covers: SHA-256 of each part by the part's name for people.
+    pub parts: BTreeMap<String, String>,
 }

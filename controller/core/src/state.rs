@@ -1,24 +1,58 @@
 //! The durable state: the fold of the journal's entries.
 //!
 //! A snapshot is its JSON, byte for byte the same however it was reached; recovery is a snapshot and the entries
-//! after it. Only [`State::apply`] changes it.
+//! after it. Only [`State::apply`] changes it. An entry that does not fit the state is a bug of whoever decided it,
+//! and panics: the controller crashes and replays rather than go on from a state that nobody decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::ids::MigrationId;
-use crate::migration::Migration;
+use crate::ids::{ClusterName, MigrationId, PlanHash, ServiceName, Workload};
+use crate::limits;
+use crate::migration::{Migration, Work, apply_event, apply_step_report};
+use crate::plan::PlanRecord;
+use crate::time::Millis;
 use crate::tokens::Tokens;
+use crate::volume::Ledger;
+
+/// A cluster that was attached at least once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRecord {
+    /// UID of its namespace kube-system: its identity.
+    pub uid: String,
+    /// `gitVersion` of its API server.
+    pub kubernetes_version: String,
+    /// Version of its agent.
+    pub agent_version: String,
+    /// Its pod networks.
+    pub pod_cidrs: Vec<String>,
+    /// When it last attached.
+    pub attached_at: Millis,
+}
 
 /// The durable state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
     /// Join tokens.
     pub tokens: Tokens,
+    /// Clusters that were ever attached.
+    pub clusters: BTreeMap<ClusterName, ClusterRecord>,
+    /// Volumes, and who owns what.
+    pub ledger: Ledger,
+    /// Services whose endpoints are mirrored, each between these clusters.
+    pub governed: BTreeMap<ServiceName, BTreeSet<ClusterName>>,
+    /// Plans that may be started.
+    pub plans: BTreeMap<PlanHash, PlanRecord>,
+    /// Inspections numbered so far.
+    pub inspections: u64,
+    /// Migrations started so far.
+    pub migrations_started: u64,
     /// Migrations, running and ended.
     pub migrations: BTreeMap<MigrationId, Migration>,
+    /// The machine's part of those that run.
+    pub work: BTreeMap<MigrationId, Work>,
     /// How often this ledger was restored from a backup.
     pub restores: u64,
 }
@@ -30,8 +64,112 @@ impl State {
         self.restores + 1
     }
 
-    /// Applies one entry: total and deterministic.
+    /// The running migration of that workload.
+    #[must_use]
+    pub fn running(&self, workload: &Workload) -> Option<&Migration> {
+        self.work
+            .keys()
+            .filter_map(|id| self.migrations.get(id))
+            .find(|running| running.workload == *workload)
+    }
+
+    /// Services that this cluster reports and imports, by name.
+    #[must_use]
+    pub fn governed_in(&self, cluster: &ClusterName) -> Vec<ServiceName> {
+        self.governed
+            .iter()
+            .filter(|(_, clusters)| clusters.contains(cluster))
+            .map(|(service, _)| service.clone())
+            .collect()
+    }
+
+    /// Applies one entry: deterministic, and total for entries that this core decided.
+    ///
+    /// # Panics
+    /// On an entry that does not fit the state: a bug, never a matter of input.
     pub fn apply(&mut self, entry: &Entry) {
-        match *entry {}
+        match entry {
+            Entry::ClusterAttached { cluster, record } => {
+                self.clusters.insert(cluster.clone(), record.clone());
+            }
+            Entry::VolumesSeen { cluster, seen, gone, at } => self.ledger.see(cluster, seen, gone, *at),
+            Entry::TokenCreated { hash, token, at } => self.tokens.add(hash, token, *at),
+            Entry::TokenRedeemed { hash, at } => self.tokens.redeem(hash, *at),
+            Entry::InspectionNumbered { number } => self.inspections = *number,
+            Entry::PlanMade { record } => self.keep_plan(record),
+            Entry::MigrationStarted { migration, work, epochs } => {
+                let started = crate::migration::Started { migration, work, epochs };
+                crate::migration::start(self, &started);
+            }
+            Entry::ServiceGoverned { service, clusters } => {
+                self.governed.entry(service.clone()).or_default().extend(clusters.iter().cloned());
+            }
+            Entry::CommandIssued { migration, cluster, command } => {
+                let work = self.work_mut(migration);
+                work.commands += 1;
+                let slot = work.slots.entry(cluster.clone()).or_default();
+                assert!(slot.pending.is_none(), "{migration}: two commands at once in {cluster}");
+                slot.pending = Some((**command).clone());
+            }
+            Entry::CommandAnswered { migration, cluster, command_id } => {
+                let slot = self.work_mut(migration).slots.entry(cluster.clone()).or_default();
+                let pending = slot.pending.take().map(|command| command.id);
+                assert_eq!(pending.as_ref(), Some(command_id), "{migration}: answer to no pending command");
+            }
+            Entry::SetBack { migration, cluster, setback } => {
+                let slot = self.work_mut(migration).slots.entry(cluster.clone()).or_default();
+                slot.setback = Some(setback.clone());
+            }
+            Entry::Moved { migration, event, at } => {
+                apply_event(self, migration, event, *at);
+            }
+            Entry::StepReported { migration, ordinal, step, state, message, at } => {
+                apply_step_report(self, migration, *ordinal, (*step, *state, message), *at);
+            }
+            Entry::Said { migration, message } => {
+                if let Some(migration) = self.migrations.get_mut(migration) {
+                    migration.message.clone_from(message);
+                }
+            }
+        }
+        self.show_phases(entry);
+    }
+
+    fn work_mut(&mut self, id: &MigrationId) -> &mut Work {
+        match self.work.get_mut(id) {
+            Some(work) => work,
+            None => panic!("{id} does not run, but an entry says that it does"),
+        }
+    }
+
+    /// What people see follows from the machine's part, after whatever touched it.
+    fn show_phases(&mut self, entry: &Entry) {
+        let (Entry::CommandIssued { migration: id, .. }
+        | Entry::CommandAnswered { migration: id, .. }
+        | Entry::SetBack { migration: id, .. }
+        | Entry::Moved { migration: id, .. }) = entry
+        else {
+            return;
+        };
+        if let (Some(migration), Some(work)) = (self.migrations.get_mut(id), self.work.get(id)) {
+            migration.phase = work.phase();
+        }
+    }
+
+    fn keep_plan(&mut self, record: &PlanRecord) {
+        let Some(hash) = record.plan.hash.clone() else {
+            return;
+        };
+        self.plans.insert(hash, record.clone());
+        while self.plans.len() > limits::PLANS {
+            let oldest = self
+                .plans
+                .iter()
+                .min_by_key(|(hash, record)| (record.plan.expires_at, (*hash).clone()))
+                .map(|(hash, _)| hash.clone());
+            if let Some(oldest) = oldest {
+                self.plans.remove(&oldest);
+            }
+        }
     }
 }

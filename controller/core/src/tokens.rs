@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClusterName, TokenHash};
+use crate::rejection::Rejection;
 use crate::time::Millis;
 
 /// Who will hold the certificate.
@@ -43,4 +44,45 @@ pub struct Tokens {
     pub made: u64,
     /// Those that have not expired.
     pub by_hash: BTreeMap<TokenHash, Token>,
+}
+
+impl Tokens {
+    pub(crate) fn add(&mut self, hash: &TokenHash, token: &Token, at: Millis) {
+        self.by_hash.retain(|_, known| known.expires_at > at);
+        self.by_hash.insert(hash.clone(), token.clone());
+        self.made += 1;
+    }
+
+    pub(crate) fn redeem(&mut self, hash: &TokenHash, at: Millis) {
+        if let Some(token) = self.by_hash.get_mut(hash) {
+            token.redeemed_at = Some(at);
+        }
+    }
+
+    /// Whom a token stands for, if it may be used now.
+    ///
+    /// # Errors
+    /// Unknown, used, or expired.
+    pub fn redeemable(&self, hash: &TokenHash, now: Millis) -> Result<&Subject, Rejection> {
+        let Some(token) = self.by_hash.get(hash) else {
+            return Err(Rejection::TokenUnknown(
+                "no such token is known here: it was made by another controller, was cut when it was copied, \
+                 or expired; ask for a new one (`ferry token create`)"
+                    .to_owned(),
+            ));
+        };
+        if token.redeemed_at.is_some() {
+            return Err(Rejection::TokenUsed(
+                "this token was used already; each can be used once: ask for a new one (`ferry token create`), \
+                 and find out who used this one if it was not you"
+                    .to_owned(),
+            ));
+        }
+        if token.expires_at <= now {
+            return Err(Rejection::TokenExpired(
+                "this token has expired: ask for a new one (`ferry token create`)".to_owned(),
+            ));
+        }
+        Ok(&token.subject)
+    }
 }

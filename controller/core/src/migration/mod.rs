@@ -1,8 +1,31 @@
 //! A migration: the ordinals of one workload on their way from one cluster to another.
 //!
-//! [`Migration`] is what people see of it, and stays after its end. What its machine needs besides (evidence,
-//! manifests, pending commands) exists only while it runs.
+//! It is a reconciler: `desired` says which command each cluster should be carrying out, from the ledger alone;
+//! `judge` turns an answer into an event or a setback, after `evidence` held it against the ledger; `stage` says
+//! whether the event can happen now; `apply` makes it durable state. `gate` looks at endpoints, `describe` says what
+//! is waited for. Who calls these, and sends, is the core's `drive`.
+//!
+//! [`Migration`] is what people see, and stays after the end; [`Work`] is the machine's part, and does not.
 
+mod apply;
+mod describe;
+mod desired;
 mod display;
+mod event;
+mod evidence;
+mod gate;
+mod judge;
+mod stage;
+mod work;
 
 pub use display::{Migration, OrdinalProgress, Phase, StepTime, step_name};
+pub use event::Event;
+pub use stage::{Illegal, Stage};
+pub use work::{Handoff, HeldAt, Setback, Slot, Work, backoff_ms};
+
+pub(crate) use apply::{Started, apply_event, apply_step_report, start};
+pub(crate) use describe::describe;
+pub(crate) use desired::{desired, timeout_ms};
+pub(crate) use evidence::holds_fit;
+pub(crate) use gate::{converged, old_addresses, ordinal_converged};
+pub(crate) use judge::{Asked, judge};

@@ -1,0 +1,230 @@
+//! Every running migration, as far as it goes now.
+//!
+//! First whatever the ledger and the observations allow to happen, then the commands that the new stage wants. It
+//! runs after each input, so a migration goes on from wherever a restart left it, with no script to be resumed.
+
+use crate::command::Command;
+use crate::effect::Effect;
+use crate::entry::Entry;
+use crate::ids::{ClusterName, CommandId, MigrationId};
+use crate::limits;
+use crate::migration::{
+    Event, Handoff, Migration, Setback, Stage, Work, backoff_ms, converged, describe, desired, holds_fit,
+    old_addresses, ordinal_converged, timeout_ms,
+};
+use crate::volume::WorkloadRecord;
+
+use super::Step;
+
+/// Two holds that do not fit: both are asked again.
+struct Lapse {
+    message: String,
+    paused: bool,
+}
+
+/// What can happen by itself now.
+enum Next {
+    Event(Event),
+    /// Holds too old to rely on.
+    Stale(Vec<ClusterName>),
+    Lapse(Lapse),
+    Nothing,
+}
+
+impl Step<'_> {
+    pub(super) fn drive_all(&mut self) {
+        let ids: Vec<MigrationId> = self.state.work.keys().cloned().collect();
+        for id in ids {
+            self.drive(&id);
+        }
+    }
+
+    fn drive(&mut self, id: &MigrationId) {
+        loop {
+            let (Some(migration), Some(work)) = (self.state.migrations.get(id), self.state.work.get(id))
+            else {
+                return;
+            };
+            match self.next(migration, work) {
+                Next::Event(event) => self.moved(id, event),
+                Next::Stale(clusters) => {
+                    for cluster in clusters {
+                        self.moved(id, Event::HoldLapsed { cluster });
+                    }
+                }
+                Next::Lapse(lapse) => self.lapse(id, &lapse),
+                Next::Nothing => break,
+            }
+        }
+        let Some(migration) = self.state.migrations.get(id) else {
+            return;
+        };
+        for cluster in [migration.from.clone(), migration.to.clone()] {
+            self.issue(id, &cluster);
+        }
+    }
+
+    fn moved(&mut self, id: &MigrationId, event: Event) {
+        let at = self.now;
+        self.record(Entry::Moved { migration: id.clone(), event: Box::new(event), at });
+    }
+
+    fn next(&self, migration: &Migration, work: &Work) -> Next {
+        let governed =
+            work.service.as_ref().and_then(|service| Some((service, self.state.governed.get(service)?)));
+        let workload = &migration.workload;
+        let event = match work.stage {
+            Stage::Converging => match governed {
+                Some(governed) => {
+                    let ordinals = work.source_slice.ordinals();
+                    converged(self.observed, workload, ordinals, governed).ok().map(|()| Event::Converged)
+                }
+                None => Some(Event::Converged),
+            },
+            Stage::Between => self.beginning(migration, work),
+            Stage::Holding => return self.holding(migration, work),
+            Stage::Gating => {
+                let passes = match (governed, &work.handoff) {
+                    (Some(governed), Some(handoff)) => {
+                        ordinal_converged(self.observed, workload, handoff, governed).is_ok()
+                    }
+                    (None, _) | (_, None) => true,
+                };
+                let wait_ms = if governed.is_some() { work.resolvers_wait_ms } else { 0 };
+                passes.then(|| Event::GatePassed { resolvers_until: self.now.plus(wait_ms) })
+            }
+            Stage::Resolving => {
+                let until = work.handoff.as_ref().and_then(|handoff| handoff.resolvers_until);
+                until.is_none_or(|until| until <= self.now).then_some(Event::ResolversWaited)
+            }
+            Stage::Settling | Stage::Finishing => {
+                let both = [&migration.from, &migration.to].iter().all(|side| work.settled.contains(*side));
+                both.then_some(Event::Settled)
+            }
+            Stage::PreparingSource
+            | Stage::PreparingTarget
+            | Stage::Releasing
+            | Stage::Adopting
+            | Stage::Retiring
+            | Stage::Completed
+            | Stage::Refused => None,
+        };
+        event.map_or(Next::Nothing, Next::Event)
+    }
+
+    /// Step 1 of the next ordinal, unless one of the workload's volumes is usable in two clusters.
+    fn beginning(&self, migration: &Migration, work: &Work) -> Option<Event> {
+        let ordinal = migration.ordinals.get(work.moved)?.ordinal;
+        if self.state.ledger.conflicts(&migration.workload).next().is_some() {
+            return None;
+        }
+        let epoch = self.state.ledger.epoch(&migration.workload, ordinal).next();
+        Some(Event::HandoffBegan { ordinal, epoch })
+    }
+
+    fn holding(&self, migration: &Migration, work: &Work) -> Next {
+        let Some(Handoff { ordinal, source_held: Some(source), target_held: Some(target), .. }) =
+            &work.handoff
+        else {
+            return Next::Nothing;
+        };
+        let stale: Vec<ClusterName> = [(&migration.from, source), (&migration.to, target)]
+            .into_iter()
+            .filter(|(_, held)| self.now.since(held.at) > limits::HELD_FRESH_MS)
+            .map(|(cluster, _)| cluster.clone())
+            .collect();
+        if !stale.is_empty() {
+            return Next::Stale(stale);
+        }
+        match holds_fit(work, &source.held, &target.held) {
+            Ok(()) => {
+                let pod = migration.workload.pod(*ordinal);
+                let old_addresses = work.service.as_ref().map_or_else(Vec::new, |service| {
+                    old_addresses(self.observed, &migration.from, service, &pod)
+                });
+                Next::Event(Event::Held { old_addresses })
+            }
+            Err(differ) => Next::Lapse(Lapse { message: differ.message, paused: differ.paused }),
+        }
+    }
+
+    fn lapse(&mut self, id: &MigrationId, lapse: &Lapse) {
+        let (Some(migration), Some(work)) = (self.state.migrations.get(id), self.state.work.get(id)) else {
+            return;
+        };
+        let attempts = work.handoff.as_ref().map_or(0, |handoff| handoff.lapses / 2).saturating_add(1);
+        let pause = if lapse.paused { limits::RETRY_LONGEST_MS } else { backoff_ms(attempts) };
+        let setback = Setback {
+            attempts,
+            retry_at: Some(self.now.plus(pause)),
+            message: limits::cut(&lapse.message),
+            paused: lapse.paused,
+        };
+        for cluster in [migration.from.clone(), migration.to.clone()] {
+            self.moved(id, Event::HoldLapsed { cluster: cluster.clone() });
+            self.record(Entry::SetBack { migration: id.clone(), cluster, setback: setback.clone() });
+        }
+    }
+
+    /// Sends what that cluster should be doing, unless it is at it, or has to be given time first.
+    fn issue(&mut self, id: &MigrationId, cluster: &ClusterName) {
+        let (Some(migration), Some(work)) = (self.state.migrations.get(id), self.state.work.get(id)) else {
+            return;
+        };
+        let slot = work.slots.get(cluster);
+        if slot.is_some_and(|slot| slot.pending.is_some()) {
+            return;
+        }
+        let setback = slot.and_then(|slot| slot.setback.as_ref());
+        if setback.is_some_and(|setback| setback.retry_at.is_none_or(|at| at > self.now)) {
+            return;
+        }
+        let none = WorkloadRecord::default();
+        let record = self.state.ledger.workloads.get(&migration.workload).unwrap_or(&none);
+        let Some(wanted) = desired(migration, work, record, cluster) else {
+            return;
+        };
+        if work.stage == Stage::Adopting && self.state.ledger.conflicts(&migration.workload).next().is_some()
+        {
+            return;
+        }
+        let place = work.handoff.as_ref().map_or("-".to_owned(), |handoff| handoff.ordinal.to_string());
+        let number = work.commands + 1;
+        let command = Command {
+            id: CommandId(format!("{id}/{place}/{}/{number}", wanted.body.verb())),
+            epoch: wanted.epoch,
+            timeout_ms: timeout_ms(&wanted.body),
+            workload: migration.workload.clone(),
+            migration: Some(id.clone()),
+            generation: self.state.generation(),
+            body: wanted.body,
+        };
+        let command = Box::new(command);
+        let cluster = cluster.clone();
+        self.record(Entry::CommandIssued {
+            migration: id.clone(),
+            cluster: cluster.clone(),
+            command: command.clone(),
+        });
+        if let Some(session) = self.observed.session(&cluster) {
+            self.release(Effect::Send { cluster, session, command });
+        }
+    }
+
+    /// What each running migration waits for, where it is not what it was.
+    pub(super) fn say_all(&mut self) {
+        let said: Vec<(MigrationId, String)> = self
+            .state
+            .work
+            .iter()
+            .filter_map(|(id, work)| {
+                let migration = self.state.migrations.get(id)?;
+                let message = describe(self.state, self.observed, migration, work);
+                (message != migration.message).then(|| (id.clone(), message))
+            })
+            .collect();
+        for (migration, message) in said {
+            self.record(Entry::Said { migration, message });
+        }
+    }
+}

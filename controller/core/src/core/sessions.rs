@@ -1,0 +1,108 @@
+//! Agents come and go.
+//!
+//! Attaching is where everything volatile is said again, in both directions: the agent's resync one way; governed
+//! Services, pending commands and mirrors the other. A cluster is its kube-system UID: another cluster that comes
+//! under the same name is turned away, because the ledger's volumes are not its volumes.
+
+use crate::effect::Effect;
+use crate::entry::Entry;
+use crate::facts::{Inventory, Resync};
+use crate::ids::{ClusterName, Session};
+use crate::observed::ObservedCluster;
+use crate::state::ClusterRecord;
+use crate::volume::changes;
+
+use super::Step;
+
+impl Step<'_> {
+    pub(super) fn attached(&mut self, cluster: ClusterName, session: Session, resync: Resync) {
+        if let Some(reason) = self.turned_away(&cluster, &resync) {
+            self.release(Effect::CloseSession { cluster, session, reason });
+            return;
+        }
+        match self.observed.session(&cluster) {
+            Some(present) if present >= session => return,
+            Some(present) => self.release(Effect::CloseSession {
+                cluster: cluster.clone(),
+                session: present,
+                reason: format!("a newer stream of cluster {cluster} has replaced this one"),
+            }),
+            None => {}
+        }
+        let record = ClusterRecord {
+            uid: resync.cluster_uid,
+            kubernetes_version: resync.kubernetes_version,
+            agent_version: resync.agent_version,
+            pod_cidrs: resync.pod_cidrs.clone(),
+            attached_at: self.now,
+        };
+        self.record(Entry::ClusterAttached { cluster: cluster.clone(), record });
+        let observed = ObservedCluster {
+            session: Some(session),
+            instance_id: resync.instance_id,
+            pod_cidrs: resync.pod_cidrs,
+            epochs: resync.epochs,
+            health: resync.health,
+            last_seen: self.now,
+            ..ObservedCluster::default()
+        };
+        self.observed.clusters.insert(cluster.clone(), observed);
+        self.take_inventory(&cluster, resync.inventory);
+        self.say_governed(&cluster);
+        self.send_pending(&cluster, session);
+        self.resend_inspections(&cluster, session);
+        self.mirror_into(&cluster);
+    }
+
+    fn turned_away(&self, cluster: &ClusterName, resync: &Resync) -> Option<String> {
+        if resync.cluster_uid.is_empty() {
+            return Some(format!(
+                "cluster {cluster} said no UID of its namespace kube-system: update its agent"
+            ));
+        }
+        let known = self.state.clusters.get(cluster)?;
+        (known.uid != resync.cluster_uid).then(|| {
+            format!(
+                "cluster {cluster} was known by the kube-system UID {}, but this one has {}: it is another cluster; \
+                 enrol it under another name",
+                known.uid, resync.cluster_uid
+            )
+        })
+    }
+
+    /// Everything whose outcome is not known is sent again, with the same ids (I6, I8).
+    fn send_pending(&mut self, cluster: &ClusterName, session: Session) {
+        let pending: Vec<_> = self
+            .state
+            .work
+            .values()
+            .filter_map(|work| work.slots.get(cluster)?.pending.clone())
+            .map(|command| Effect::Send { cluster: cluster.clone(), session, command: Box::new(command) })
+            .collect();
+        self.effects.extend(pending);
+    }
+
+    pub(super) fn detached(&mut self, cluster: &ClusterName, session: Session) {
+        let Some(observed) = self.observed.present(cluster, session) else {
+            return;
+        };
+        observed.session = None;
+        observed.endpoints.clear();
+        observed.mirrors.clear();
+        self.fail_inspections_of(cluster);
+    }
+
+    pub(super) fn take_inventory(&mut self, cluster: &ClusterName, inventory: Inventory) {
+        let (seen, gone) = changes(&self.state.ledger, cluster, &inventory);
+        if !seen.is_empty() || !gone.is_empty() {
+            let at = self.now;
+            self.record(Entry::VolumesSeen { cluster: cluster.clone(), seen, gone, at });
+        }
+        let now = self.now;
+        if let Some(observed) = self.observed.clusters.get_mut(cluster) {
+            observed.last_seen = now;
+            observed.workloads =
+                inventory.workloads.into_iter().map(|of| (of.workload.clone(), of)).collect();
+        }
+    }
+}

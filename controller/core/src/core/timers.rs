@@ -1,0 +1,40 @@
+//! What becomes due with time, and when the core is to be woken for it.
+//!
+//! There is one timer: the earliest of everything that waits. Whatever is due is done after any input, so a late or
+//! lost wake-up delays and never loses anything.
+
+use crate::migration::Work;
+use crate::time::Millis;
+
+use super::Step;
+
+impl Step<'_> {
+    pub(super) fn time_out(&mut self) {
+        self.expire_inspections();
+        self.retry_mirrors();
+    }
+
+    pub(super) fn next_timer(&self) -> Option<Millis> {
+        let now = self.now;
+        let inspections = self.observed.inspections.values().map(|inspection| inspection.deadline);
+        let mirrors = self
+            .observed
+            .clusters
+            .values()
+            .filter(|cluster| cluster.session.is_some())
+            .flat_map(|cluster| cluster.mirrors.values())
+            .filter_map(|mirror| mirror.retry_at);
+        let migrations = self.state.work.values().flat_map(timers);
+        inspections.chain(mirrors).chain(migrations).filter(|at| *at > now).min()
+    }
+}
+
+fn timers(work: &Work) -> impl Iterator<Item = Millis> {
+    let resolvers = work.handoff.as_ref().and_then(|handoff| handoff.resolvers_until);
+    let retries = work
+        .slots
+        .values()
+        .filter(|slot| slot.pending.is_none())
+        .filter_map(|slot| slot.setback.as_ref().and_then(|setback| setback.retry_at));
+    resolvers.into_iter().chain(retries)
+}

@@ -1,0 +1,75 @@
+//! What a migration waits for, in words a person can act on.
+//!
+//! Worked out from the ledger and from what is observed, after everything else; empty when the migration simply
+//! runs. Nothing is decided from these words.
+
+use crate::migration::display::Migration;
+use crate::migration::gate;
+use crate::migration::stage::Stage;
+use crate::migration::work::Work;
+use crate::observed::Observed;
+use crate::state::State;
+use crate::volume::conflict_message;
+
+/// What the migration waits for; empty if for nothing.
+pub(crate) fn describe(state: &State, observed: &Observed, migration: &Migration, work: &Work) -> String {
+    let words = [setbacks(work), unattached(observed, work), stage_waits(state, observed, migration, work)];
+    let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
+    crate::limits::cut(&words.join("; "))
+}
+
+/// Those that only a person can help with alone; else all.
+fn setbacks(work: &Work) -> String {
+    let all = || work.slots.values().filter_map(|slot| slot.setback.as_ref());
+    let any_paused = all().any(|setback| setback.paused);
+    let mut messages: Vec<&str> = all()
+        .filter(|setback| setback.paused || !any_paused)
+        .map(|setback| setback.message.as_str())
+        .collect();
+    messages.dedup();
+    messages.join("; ")
+}
+
+fn unattached(observed: &Observed, work: &Work) -> String {
+    let waiting: Vec<String> = work
+        .slots
+        .iter()
+        .filter(|(cluster, slot)| slot.pending.is_some() && observed.session(cluster).is_none())
+        .map(|(cluster, _)| {
+            format!(
+                "waits for cluster {cluster}, whose agent is not attached: see to its agent; it goes on by itself \
+                 when that is back"
+            )
+        })
+        .collect();
+    waiting.join("; ")
+}
+
+fn stage_waits(state: &State, observed: &Observed, migration: &Migration, work: &Work) -> String {
+    let governed = work.service.as_ref().and_then(|service| Some((service, state.governed.get(service)?)));
+    match work.stage {
+        Stage::Converging => governed.and_then(|governed| {
+            let ordinals = work.source_slice.ordinals();
+            gate::converged(observed, &migration.workload, ordinals, governed).err()
+        }),
+        Stage::Gating => governed.and_then(|governed| {
+            let handoff = work.handoff.as_ref()?;
+            gate::ordinal_converged(observed, &migration.workload, handoff, governed).err()
+        }),
+        Stage::Between | Stage::Adopting => state
+            .ledger
+            .conflicts(&migration.workload)
+            .next()
+            .map(|(id, record)| format!("volume {} is {}", id.handle, conflict_message(record))),
+        Stage::PreparingSource | Stage::PreparingTarget => Some(work.waits_for.clone()),
+        Stage::Holding
+        | Stage::Releasing
+        | Stage::Resolving
+        | Stage::Retiring
+        | Stage::Settling
+        | Stage::Finishing
+        | Stage::Completed
+        | Stage::Refused => None,
+    }
+    .unwrap_or_default()
+}

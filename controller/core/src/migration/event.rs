@@ -1,0 +1,118 @@
+//! What can happen to a migration, as the journal keeps it.
+//!
+//! Each event carries the evidence that later commands are built from, and nothing that can be worked out again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{Adopted, Held, Released, SourcePrepared};
+use crate::ids::{ClusterName, Epoch, Ordinal};
+use crate::slice::Slice;
+use crate::time::Millis;
+
+/// One durable fact of a migration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// Every disk of the source is `Retain`, read back.
+    SourcePrepared {
+        /// Claims, volumes and the StatefulSet as they are now.
+        evidence: Box<SourcePrepared>,
+    },
+    /// The target has the StatefulSet, empty, and every tombstone.
+    TargetPrepared {
+        /// UID of its StatefulSet.
+        uid: String,
+        /// Its slice.
+        slice: Slice,
+    },
+    /// Every cluster has every endpoint.
+    Converged,
+    /// Step 1: `owned(S, e)` became `releasing(S to D, e + 1)`.
+    HandoffBegan {
+        /// The ordinal.
+        ordinal: Ordinal,
+        /// The new epoch.
+        epoch: Epoch,
+    },
+    /// One side holds.
+    SideHeld {
+        /// Which.
+        cluster: ClusterName,
+        /// Its evidence.
+        held: Held,
+    },
+    /// What one side said is not relied on any more; it is asked again.
+    HoldLapsed {
+        /// Which.
+        cluster: ClusterName,
+    },
+    /// Both sides hold, at the same time, and what they say fits.
+    Held {
+        /// Addresses under which the source shows the ordinal: none may be left after the handoff.
+        old_addresses: Vec<String>,
+    },
+    /// The source would not begin to release: it is looked at again.
+    ReleaseDeclined,
+    /// The second look failed, so the release had begun after all: it is asked for again.
+    RecheckDeclined,
+    /// Step 8: `releasing` became `granted(D, e + 1)`.
+    Released {
+        /// The source's proof that it let go.
+        evidence: Box<Released>,
+    },
+    /// The target runs the ordinal.
+    Adopted {
+        /// Its evidence.
+        evidence: Box<Adopted>,
+    },
+    /// Every cluster resolves the ordinal to the new pod only.
+    GatePassed {
+        /// When resolvers have forgotten the old one.
+        resolvers_until: Millis,
+    },
+    /// That time has come.
+    ResolversWaited,
+    /// Step 12 is done, and step 13 with it: `granted` became `owned(D, e + 1)`.
+    Retired {
+        /// Whether it was the last ordinal.
+        last: bool,
+    },
+    /// One side settled.
+    SideSettled {
+        /// Which.
+        cluster: ClusterName,
+    },
+    /// Both sides settled.
+    Settled,
+    /// Nothing moved and nothing will.
+    GivenUp {
+        /// Why, and what to do.
+        message: String,
+    },
+}
+
+impl Event {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SourcePrepared { .. } => "source-prepared",
+            Self::TargetPrepared { .. } => "target-prepared",
+            Self::Converged => "converged",
+            Self::HandoffBegan { .. } => "handoff-began",
+            Self::SideHeld { .. } => "side-held",
+            Self::HoldLapsed { .. } => "hold-lapsed",
+            Self::Held { .. } => "held",
+            Self::ReleaseDeclined => "release-declined",
+            Self::RecheckDeclined => "recheck-declined",
+            Self::Released { .. } => "released",
+            Self::Adopted { .. } => "adopted",
+            Self::GatePassed { .. } => "gate-passed",
+            Self::ResolversWaited => "resolvers-waited",
+            Self::Retired { .. } => "retired",
+            Self::SideSettled { .. } => "side-settled",
+            Self::Settled => "settled",
+            Self::GivenUp { .. } => "given-up",
+        }
+    }
+}

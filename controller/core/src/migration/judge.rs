@@ -1,0 +1,163 @@
+//! What an answer to a command means: an event, a setback, or both.
+//!
+//! A refusal that waiting may help and an unknown are asked again, with growing pauses; one that only a person can
+//! help is asked again every half minute, so that whoever repairs the cause need do nothing else; one that is final
+//! stops the migration for good. Unknown is never taken for success or failure (I8). While nothing has moved, a
+//! refusal that waiting cannot help ends the migration instead.
+
+use crate::command::{Command, CommandBody};
+use crate::facts::{OutcomeResult, Refusal, RefusalCode};
+use crate::ids::ClusterName;
+use crate::limits;
+use crate::migration::display::Migration;
+use crate::migration::event::Event;
+use crate::migration::evidence::{self, Mismatch};
+use crate::migration::stage::Stage;
+use crate::migration::work::{Setback, Work, backoff_ms};
+use crate::time::Millis;
+
+/// What an answer means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) event: Option<Event>,
+    pub(crate) setback: Option<Setback>,
+}
+
+impl Verdict {
+    fn event(event: Event) -> Self {
+        Self { event: Some(event), setback: None }
+    }
+}
+
+/// A command's place: what is known of it when its answer comes.
+pub(crate) struct Asked<'a> {
+    pub(crate) migration: &'a Migration,
+    pub(crate) work: &'a Work,
+    pub(crate) cluster: &'a ClusterName,
+    pub(crate) command: &'a Command,
+    pub(crate) now: Millis,
+}
+
+/// Judges the answer to a pending command.
+pub(crate) fn judge(asked: &Asked<'_>, result: &OutcomeResult) -> Verdict {
+    match result {
+        OutcomeResult::Refusal(refusal) => refused(asked, refusal),
+        OutcomeResult::Unknown(unknown) => {
+            let message = format!("it is not known whether it was done: {}", unknown.message);
+            Verdict { event: None, setback: Some(asked.setback(RefusalCode::NotReady, &message)) }
+        }
+        OutcomeResult::SourceReport(_)
+        | OutcomeResult::TargetReport(_)
+        | OutcomeResult::SourcePrepared(_)
+        | OutcomeResult::TargetPrepared(_)
+        | OutcomeResult::Held(_)
+        | OutcomeResult::Released(_)
+        | OutcomeResult::Adopted(_)
+        | OutcomeResult::Retired(_)
+        | OutcomeResult::Settled => match believed(asked, result) {
+            Ok(event) => Verdict::event(event),
+            Err(mismatch) => asked.mismatched(&mismatch),
+        },
+    }
+}
+
+fn refused(asked: &Asked<'_>, refusal: &Refusal) -> Verdict {
+    let waiting_helps = matches!(refusal.code, RefusalCode::NotReady | RefusalCode::Denied);
+    if asked.work.stage.is_preparing() && !waiting_helps {
+        return asked.give_up(&refusal.message);
+    }
+    let setback = asked.setback(refusal.code, &refusal.message);
+    let undecided = matches!(refusal.code, RefusalCode::NotReady | RefusalCode::Conflict);
+    let recheck = asked.work.handoff.as_ref().is_some_and(|handoff| handoff.recheck.is_some());
+    let source = *asked.cluster == asked.migration.from;
+    let event = match asked.work.stage {
+        // Perhaps the pod or its node is another one by now: then the hold must be made anew.
+        Stage::Releasing if undecided && refusal.step <= 5 => Some(Event::ReleaseDeclined),
+        Stage::Holding if undecided && recheck && source => Some(Event::RecheckDeclined),
+        _ => None,
+    };
+    // A failed second look says little to people; why the release was declined says more.
+    let message = match (&event, asked.previous()) {
+        (Some(Event::RecheckDeclined), Some(before)) => before.message.clone(),
+        _ => setback.message.clone(),
+    };
+    Verdict { event, setback: Some(Setback { message, ..setback }) }
+}
+
+impl Asked<'_> {
+    fn previous(&self) -> Option<&Setback> {
+        self.work.slots.get(self.cluster).and_then(|slot| slot.setback.as_ref())
+    }
+
+    fn setback(&self, code: RefusalCode, message: &str) -> Setback {
+        let attempts = self.previous().map_or(0, |before| before.attempts).saturating_add(1);
+        let (retry_at, paused) = match code {
+            RefusalCode::NotReady => (Some(self.now.plus(backoff_ms(attempts))), false),
+            RefusalCode::Conflict | RefusalCode::Denied => {
+                (Some(self.now.plus(limits::RETRY_LONGEST_MS)), true)
+            }
+            RefusalCode::NotUnderstood | RefusalCode::StaleEpoch => (None, true),
+        };
+        let message = limits::cut(&format!("{} in {}: {message}", self.command.body.verb(), self.cluster));
+        Setback { attempts, retry_at, message, paused }
+    }
+
+    fn give_up(&self, message: &str) -> Verdict {
+        let message = limits::cut(&format!(
+            "given up before any ordinal moved: {} in {}: {message}",
+            self.command.body.verb(),
+            self.cluster
+        ));
+        Verdict::event(Event::GivenUp { message })
+    }
+
+    fn mismatched(&self, mismatch: &Mismatch) -> Verdict {
+        if self.work.stage.is_preparing() {
+            return self.give_up(mismatch);
+        }
+        Verdict { event: None, setback: Some(self.setback(RefusalCode::Conflict, mismatch)) }
+    }
+
+    fn handoff(&self) -> Result<&crate::migration::work::Handoff, Mismatch> {
+        self.work.handoff.as_ref().ok_or_else(|| "no ordinal is in between".to_owned())
+    }
+}
+
+/// The event that the evidence stands for, if it is of the kind that was asked for and fits the ledger.
+fn believed(asked: &Asked<'_>, result: &OutcomeResult) -> Result<Event, Mismatch> {
+    let work = asked.work;
+    match (&asked.command.body, result) {
+        (CommandBody::PrepareSource { .. }, OutcomeResult::SourcePrepared(found)) => {
+            evidence::source_prepared(work, found)?;
+            Ok(Event::SourcePrepared { evidence: Box::new(found.clone()) })
+        }
+        (CommandBody::PrepareTarget { .. }, OutcomeResult::TargetPrepared(found)) => {
+            evidence::target_prepared(&found.stateful_set_uid, found.slice)?;
+            Ok(Event::TargetPrepared { uid: found.stateful_set_uid.clone(), slice: found.slice })
+        }
+        (CommandBody::Hold { source, .. }, OutcomeResult::Held(found)) => {
+            evidence::held(*source, found)?;
+            Ok(Event::SideHeld { cluster: asked.cluster.clone(), held: found.clone() })
+        }
+        (CommandBody::Release { .. }, OutcomeResult::Released(found)) => {
+            evidence::released(work, asked.handoff()?, found)?;
+            Ok(Event::Released { evidence: Box::new(found.clone()) })
+        }
+        (CommandBody::Adopt { .. }, OutcomeResult::Adopted(found)) => {
+            evidence::adopted(asked.handoff()?, work.service.is_some(), found)?;
+            Ok(Event::Adopted { evidence: Box::new(found.clone()) })
+        }
+        (CommandBody::Retire { .. }, OutcomeResult::Retired(found)) => {
+            evidence::retired(asked.handoff()?, found)?;
+            Ok(Event::Retired { last: work.moved + 1 == asked.migration.ordinals.len() })
+        }
+        (CommandBody::Settle { .. }, OutcomeResult::Settled) => {
+            Ok(Event::SideSettled { cluster: asked.cluster.clone() })
+        }
+        (body, other) => Err(format!(
+            "its agent answered {} with evidence of another kind ({}): run agents of the controller's version",
+            body.verb(),
+            other.name()
+        )),
+    }
+}

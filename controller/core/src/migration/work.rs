@@ -1,0 +1,157 @@
+//! What a running migration keeps besides what people see: evidence, manifests, commands.
+//!
+//! It exists from the start to the end and not after; an ordinal's manifests are dropped when the target owns it.
+//! Each cluster has one slot, so at most one command of a migration is under way in it (I6); a slot holds either the
+//! command that is out, or when and why the next attempt is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::Command;
+use crate::facts::{ClaimedVolume, Description, Held, Manifest, Released};
+use crate::ids::{ClusterName, Epoch, Ordinal, ServiceName};
+use crate::limits;
+use crate::migration::display::Phase;
+use crate::migration::stage::Stage;
+use crate::slice::Slice;
+use crate::time::Millis;
+
+/// The machine's part of a running migration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    /// Where it stands.
+    pub stage: Stage,
+    /// The workload as the source described it, until the target is prepared.
+    pub description: Option<Box<Description>>,
+    /// Governing Service; none: no mirror and no gate.
+    pub service: Option<ServiceName>,
+    /// Budget *d*.
+    pub budget: u32,
+    /// How long resolvers may remember, in milliseconds.
+    pub resolvers_wait_ms: u64,
+    /// UID of the StatefulSet in the source.
+    pub source_uid: String,
+    /// UID of the StatefulSet in the target; empty until it is prepared.
+    pub target_uid: String,
+    /// The source's slice, as the ledger has it.
+    pub source_slice: Slice,
+    /// The target's slice, as the ledger has it.
+    pub target_slice: Slice,
+    /// Claims and volumes of every ordinal that the target does not own yet, as the source last proved them.
+    pub volumes: BTreeMap<Ordinal, Vec<ClaimedVolume>>,
+    /// The source's StatefulSet with its originals, once prepared.
+    pub originals: Option<Manifest>,
+    /// Ordinals that the target owns: the index of the next one.
+    pub moved: usize,
+    /// The ordinal in between.
+    pub handoff: Option<Handoff>,
+    /// Sides that have settled, in the stages that settle.
+    pub settled: BTreeSet<ClusterName>,
+    /// By cluster.
+    pub slots: BTreeMap<ClusterName, Slot>,
+    /// Commands issued so far: numbers the next one.
+    pub commands: u64,
+    /// What an agent last said that preparation waits for.
+    pub waits_for: String,
+}
+
+/// One cluster's place for one command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The command that is out; its outcome is not known.
+    pub pending: Option<Command>,
+    /// Why the last attempt led to nothing.
+    pub setback: Option<Setback>,
+}
+
+/// Why an attempt led to nothing, and when the next one is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setback {
+    /// Attempts so far that led to nothing, in a row.
+    pub attempts: u32,
+    /// When the next one is made; none: never.
+    pub retry_at: Option<Millis>,
+    /// What was found, what was expected, what to do.
+    pub message: String,
+    /// Whether only a person can help.
+    pub paused: bool,
+}
+
+/// Evidence of one side's hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldAt {
+    /// What it said.
+    pub held: Held,
+    /// When.
+    pub at: Millis,
+}
+
+/// The ordinal in between.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handoff {
+    /// The ordinal.
+    pub ordinal: Ordinal,
+    /// Its epoch: the one that the target is granted.
+    pub epoch: Epoch,
+    /// The source's slice without it.
+    pub source_to: Slice,
+    /// The target's slice with it.
+    pub target_to: Slice,
+    /// The source's evidence of its hold.
+    pub source_held: Option<HeldAt>,
+    /// The target's.
+    pub target_held: Option<HeldAt>,
+    /// What the source held when a release was declined: it is being looked at again.
+    pub recheck: Option<HeldAt>,
+    /// How often the holds did not fit.
+    pub lapses: u32,
+    /// Addresses under which the source showed the ordinal.
+    pub old_addresses: Vec<String>,
+    /// The source's proof that it let go.
+    pub released: Option<Box<Released>>,
+    /// UID of the new pod.
+    pub pod_uid: String,
+    /// Its address.
+    pub pod_address: String,
+    /// When resolvers have forgotten the old one.
+    pub resolvers_until: Option<Millis>,
+}
+
+impl Work {
+    /// Where the migration stands, for people.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.stage {
+            Stage::Completed => Phase::Completed,
+            Stage::Refused => Phase::Refused,
+            _ if self.is_paused() => Phase::Paused,
+            stage if stage.is_preparing() => Phase::Preparing,
+            _ => Phase::Running,
+        }
+    }
+
+    /// Whether only a person can help in one of the clusters.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.slots.values().any(|slot| slot.setback.as_ref().is_some_and(|setback| setback.paused))
+    }
+
+    /// `maxUnavailable` of source and target between ordinals: together never above the budget, all of it to the
+    /// larger slice (handoff.md section 7).
+    #[must_use]
+    pub fn budgets(&self) -> (u32, u32) {
+        if self.target_slice.replicas > self.source_slice.replicas {
+            (0, self.budget)
+        } else {
+            (self.budget, 0)
+        }
+    }
+}
+
+/// How long after the `attempts`-th failed attempt in a row (from 1) the next one is made.
+#[must_use]
+pub fn backoff_ms(attempts: u32) -> u64 {
+    let doubled = 1_u64.checked_shl(attempts.saturating_sub(1).min(32)).unwrap_or(u64::MAX);
+    limits::RETRY_FIRST_MS.saturating_mul(doubled).min(limits::RETRY_LONGEST_MS)
+}

@@ -1,0 +1,249 @@
+//! What only the ledger can refuse.
+//!
+//! Each refusal is a finding like the agents', with what was found, what was expected and what to do, so that a
+//! person reads all that is wrong at once.
+
+use std::collections::BTreeSet;
+
+use crate::facts::{Description, Finding, Severity};
+use crate::ids::{ClusterName, Ordinal, Workload};
+use crate::limits;
+use crate::observed::Observed;
+use crate::planner::Survey;
+use crate::volume::{Custody, conflict_message};
+
+/// Clusters that run replicas of that workload, as attached agents say.
+pub(crate) fn runs_in(observed: &Observed, workload: &Workload) -> Vec<ClusterName> {
+    observed
+        .clusters
+        .iter()
+        .filter(|(_, cluster)| cluster.session.is_some())
+        .filter(|(_, cluster)| cluster.workloads.get(workload).is_some_and(|known| !known.slice.is_empty()))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// A refusal of the planner: code, then subject, found, expected and remedy.
+fn refuse(code: &str, words: [String; 4]) -> Finding {
+    let [subject, found, expected, remedy] = words;
+    Finding {
+        check: "P".to_owned(),
+        code: code.to_owned(),
+        severity: Severity::Refuse,
+        subject,
+        found,
+        expected,
+        remedy,
+        cluster: String::new(),
+    }
+}
+
+/// Every refusal of the planner.
+pub(super) fn all(survey: &Survey<'_>, from: &ClusterName) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    clusters(survey, from, &mut findings);
+    ledger(survey, from, &mut findings);
+    if let Some(report) = survey.source {
+        match &report.description {
+            Some(description) => described(description, &mut findings),
+            None if report.findings.is_empty() => findings.push(not_found(survey, from)),
+            None => {}
+        }
+    }
+    findings
+}
+
+fn not_found(survey: &Survey<'_>, from: &ClusterName) -> Finding {
+    let workload = survey.workload();
+    refuse(
+        "P-not-found",
+        [
+            format!("StatefulSet/{}", workload.name),
+            format!("no StatefulSet {} in namespace {} of {from}", workload.name, workload.namespace),
+            "one".to_owned(),
+            "check the name, the namespace and the cluster".to_owned(),
+        ],
+    )
+}
+
+fn clusters(survey: &Survey<'_>, from: &ClusterName, findings: &mut Vec<Finding>) {
+    let to = &survey.asked.to;
+    let subject = |cluster: &ClusterName| format!("cluster/{cluster}");
+    if from.as_str().is_empty() {
+        let places = runs_in(survey.observed, survey.workload());
+        let names: Vec<&str> = places.iter().map(ClusterName::as_str).collect();
+        let found = if names.is_empty() {
+            "no attached cluster runs it".to_owned()
+        } else {
+            format!("{} run it", names.join(" and "))
+        };
+        let words = [
+            format!("StatefulSet/{}", survey.workload().name),
+            found,
+            "one cluster that does".to_owned(),
+            "check namespace and name, see that its cluster is attached (`ferry clusters`), or say which cluster \
+             to move it from"
+                .to_owned(),
+        ];
+        findings.push(refuse("P-source-unknown", words));
+    }
+    if from == to {
+        let words = [
+            subject(to),
+            "source and target are the same cluster".to_owned(),
+            "two clusters".to_owned(),
+            "name another target".to_owned(),
+        ];
+        findings.push(refuse("P-same-cluster", words));
+    }
+    let both = BTreeSet::from([from, to]);
+    for cluster in both.into_iter().filter(|cluster| !cluster.as_str().is_empty()) {
+        if !survey.state.clusters.contains_key(cluster) {
+            let words = [
+                subject(cluster),
+                "no cluster of this name was ever attached".to_owned(),
+                "the name of an enrolled cluster".to_owned(),
+                "see `ferry clusters`; enrol it with `ferry token create`".to_owned(),
+            ];
+            findings.push(refuse("P-unknown-cluster", words));
+        } else if survey.observed.session(cluster).is_none() {
+            let words = [
+                subject(cluster),
+                "its agent is not attached".to_owned(),
+                "attached".to_owned(),
+                "see to its agent, then plan again".to_owned(),
+            ];
+            findings.push(refuse("P-not-attached", words));
+        }
+    }
+}
+
+fn ledger(survey: &Survey<'_>, from: &ClusterName, findings: &mut Vec<Finding>) {
+    let workload = survey.workload();
+    let subject = || format!("StatefulSet/{}", workload.name);
+    if let Some(running) = survey.state.running(workload) {
+        let words = [
+            subject(),
+            format!("migration {} moves it from {} to {}", running.id, running.from, running.to),
+            "no migration of it".to_owned(),
+            format!("wait for it to end (`ferry watch {}`)", running.id),
+        ];
+        findings.push(refuse("P-already-migrating", words));
+    }
+    for (id, record) in survey.state.ledger.conflicts(workload) {
+        let words = [
+            format!("volume/{}", id.handle),
+            conflict_message(record),
+            "usable in one cluster only".to_owned(),
+            "see `ferry volumes`".to_owned(),
+        ];
+        findings.push(refuse("P-volume-conflict", words));
+    }
+    if from.as_str().is_empty() {
+        return;
+    }
+    let described = survey.source.and_then(|report| report.description.as_ref());
+    for (owner, ordinals) in owned_elsewhere(survey, from, described) {
+        let words = [
+            subject(),
+            format!("ordinals {ordinals:?} belong to cluster {owner}"),
+            format!("all of them belong to {from}"),
+            format!("move it from {owner}, or see that {owner} is attached and does not run it any more"),
+        ];
+        findings.push(refuse("P-owned-elsewhere", words));
+    }
+}
+
+/// Ordinals of the slice that the ledger says another cluster owns, unless that one is attached and shows that it
+/// has nothing of the workload left.
+fn owned_elsewhere(
+    survey: &Survey<'_>,
+    from: &ClusterName,
+    described: Option<&Description>,
+) -> Vec<(ClusterName, Vec<Ordinal>)> {
+    let Some(record) = survey.state.ledger.workloads.get(survey.workload()) else {
+        return Vec::new();
+    };
+    let mut by_owner: std::collections::BTreeMap<ClusterName, Vec<Ordinal>> =
+        std::collections::BTreeMap::new();
+    for (ordinal, known) in &record.ordinals {
+        let Custody::Owned { cluster } = &known.custody else { continue };
+        let moves = described.is_none_or(|description| description.slice.contains(*ordinal));
+        if moves && cluster != from && !has_nothing_left(survey, cluster) {
+            by_owner.entry(cluster.clone()).or_default().push(*ordinal);
+        }
+    }
+    by_owner.into_iter().collect()
+}
+
+fn has_nothing_left(survey: &Survey<'_>, owner: &ClusterName) -> bool {
+    let workload = survey.workload();
+    let attached = survey.observed.session(owner).is_some();
+    let runs = runs_in(survey.observed, workload).contains(owner);
+    let usable = survey
+        .state
+        .ledger
+        .volumes
+        .values()
+        .any(|record| record.workload == *workload && record.usable_in().any(|cluster| cluster == owner));
+    attached && !runs && !usable
+}
+
+fn described(description: &Description, findings: &mut Vec<Finding>) {
+    let slice = description.slice;
+    let subject = || format!("StatefulSet/{}", description.stateful_set.name);
+    if slice.is_empty() {
+        let words =
+            [subject(), "no replicas".to_owned(), "at least one".to_owned(), "scale it up first".to_owned()];
+        findings.push(refuse("P-empty-slice", words));
+        return;
+    }
+    if slice.replicas as usize > limits::ORDINALS || slice.end() > u64::from(Ordinal::MAX) {
+        let words = [
+            subject(),
+            format!("{slice}"),
+            format!("at most {} replicas", limits::ORDINALS),
+            "it is too large to be moved".to_owned(),
+        ];
+        findings.push(refuse("P-too-large", words));
+        return;
+    }
+    let found: Vec<Ordinal> = description.ordinals.iter().map(|of| of.ordinal).collect();
+    if !slice.ordinals().eq(found.iter().copied()) {
+        let words = [
+            subject(),
+            format!("ordinals {found:?}"),
+            format!("the contiguous ordinals of {slice}"),
+            "wait for every replica to exist, then plan again".to_owned(),
+        ];
+        findings.push(refuse("P-not-contiguous", words));
+    }
+    if description.budget == 0 {
+        let words = [
+            subject(),
+            "a disruption budget of 0".to_owned(),
+            "at least 1, because each replica stops once".to_owned(),
+            "let the PodDisruptionBudget allow one".to_owned(),
+        ];
+        findings.push(refuse("P-no-budget", words));
+    }
+    identities(description, findings);
+}
+
+/// A disk that cannot be told from another one must not move.
+fn identities(description: &Description, findings: &mut Vec<Finding>) {
+    let mut known = BTreeSet::new();
+    for volume in description.ordinals.iter().flat_map(|of| &of.volumes) {
+        let nameless =
+            volume.handle.is_empty() || volume.driver.is_empty() || volume.driver.starts_with("in-tree/");
+        if nameless || !known.insert(volume.id()) {
+            let words = [
+                format!("PersistentVolume/{}", volume.volume.name),
+                format!("driver `{}` and handle `{}`", volume.driver, volume.handle),
+                "a CSI driver and a handle that no other claim of the workload has".to_owned(),
+                "such a volume cannot be moved".to_owned(),
+            ];
+            findings.push(refuse("P-volume-identity", words));
+        }
+    }
+}
