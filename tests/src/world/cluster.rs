@@ -31,6 +31,11 @@ use super::{
     wait::Wait,
 };
 
+/// Where kubectl keeps what it learns of an API; the home directory's would mix runs up and outlive them.
+pub const KUBECTL_CACHE: &str = "KUBECACHEDIR";
+/// The folder for it in a run directory.
+pub const KUBECTL_CACHE_DIR: &str = "kubectl";
+
 const DNS_PORT: u16 = 53;
 
 /// What is known of a cluster.
@@ -124,6 +129,7 @@ impl Cluster {
             .arg("--kubeconfig")
             .arg(&self.facts.kubeconfig)
             .args(arguments)
+            .env(KUBECTL_CACHE, self.shared.dir.join(KUBECTL_CACHE_DIR))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -46,7 +46,9 @@ pub(super) fn controller_part(
 /// The driver's process on a node.
 pub(super) fn node_part(shared: &Shared, driver: &Path, cluster: &str, node: &str) -> Spec {
     let endpoint = format!("unix:///var/lib/kubelet/plugins/{DRIVER}/csi.sock");
-    let registration = format!("/var/lib/kubelet/plugins_registry/{DRIVER}-reg.sock");
+    // The kubelet sends the socket's path, its slashes escaped, as the HTTP/2 authority. An escape is allowed only
+    // before an `@`, and hyper resets a stream whose authority is malformed: so the socket's name has one.
+    let registration = format!("/var/lib/kubelet/plugins_registry/csi@{DRIVER}-reg.sock");
     let array = array(shared);
     let arguments = [
         "node",

@@ -29,6 +29,7 @@ mod residue;
 mod run_dir;
 mod start;
 mod system;
+mod visit;
 mod wait;
 
 use std::{
@@ -40,7 +41,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-pub use cluster::{Cluster, ClusterFacts};
+pub use cluster::{Cluster, ClusterFacts, KUBECTL_CACHE, KUBECTL_CACHE_DIR};
 pub use config::{ClusterConfig, Config, beside, kubernetes_release, test_csi};
 pub use csi::{DRIVER, STORAGE_CLASS};
 pub use enter::{enter, is_inside};

@@ -38,8 +38,8 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// `program` with `arguments` in the world's own namespaces.
-    pub(super) fn new(program: &Path, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    /// `program` (a path, or a name to be found on `PATH`) with `arguments` in the world's own namespaces.
+    pub fn new(program: &Path, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let command = std::iter::once(program.display().to_string());
         Self {
             command: command.chain(arguments.into_iter().map(Into::into)).collect(),
@@ -55,7 +55,8 @@ impl Spec {
     }
 
     /// The same with a variable set.
-    pub(super) fn with_env(mut self, name: &str, value: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn with_env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.env.push((name.to_owned(), value.into()));
         self
     }
@@ -106,7 +107,7 @@ impl Process {
     }
 
     /// Says how it is started from now on, and starts it.
-    pub(super) fn launch(&self, spec: &Spec) -> Result<()> {
+    pub fn launch(&self, spec: &Spec) -> Result<()> {
         let path = self.file("json");
         make_parent(&path)?;
         fs::write(&path, serde_json::to_vec_pretty(spec)?)

@@ -3,11 +3,7 @@
 //! A command sees the world by its environment: `FERRY_WORLD` (the run directory), `KUBECONFIG` (a context for
 //! each cluster), and a `PATH` that begins with this workspace's programs and the clusters' own tools.
 
-use std::{
-    ffi::OsString,
-    path::PathBuf,
-    process::{Command, ExitCode},
-};
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -90,22 +86,13 @@ fn inside(shape: &Shape, words: Vec<OsString>) -> Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
     let world = runtime.block_on(World::up(&dir, &config))?;
     let (program, arguments) = words.split_first().context("no command was given")?;
-    let status = Command::new(program)
+    let status = world
+        .command(program)?
         .args(arguments)
-        .env("KUBECONFIG", world.kubeconfig())
-        .env("PATH", search_path(world.tools())?)
         .status()
         .with_context(|| format!("cannot start {}", program.display()))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-/// This workspace's programs, the clusters' tools, then what was there.
-fn search_path(tools: &Tools) -> Result<OsString> {
-    let own = std::env::current_exe()?.parent().map(PathBuf::from);
-    let before = std::env::var_os("PATH").unwrap_or_default();
-    let folders = own.into_iter().chain(tools.search_path()).chain(std::env::split_paths(&before));
-    Ok(std::env::join_paths(folders)?)
 }
 
 impl Shape {
