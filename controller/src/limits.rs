@@ -12,6 +12,8 @@ pub const MAX_CONNECTIONS: usize = 24_576;
 pub const MAX_HANDSHAKES: usize = 512;
 /// Time for a TLS handshake from accept to finished.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Life of a connection without an identity: time to enrol, not to occupy a place.
+pub const ANONYMOUS_LIFETIME: Duration = Duration::from_secs(60);
 /// Pause after `accept` itself failed (out of file descriptors), so that the loop does not spin.
 pub const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// HTTP/2 streams open at once on a connection.
@@ -34,8 +36,10 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of one gRPC message from an administrator or an enrolling peer.
 pub const MAX_ADMIN_MESSAGE_BYTES: usize = 64 * 1024;
-/// Bytes of one gRPC message from or to an agent: a whole inventory or a release's manifests.
+/// Bytes of one gRPC message from an agent: a whole inventory, or a description with its manifests.
 pub const MAX_AGENT_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of one gRPC message to an agent: another agent's description, and what the core adds to it.
+pub const MAX_COMMAND_BYTES: usize = MAX_AGENT_MESSAGE_BYTES + 1024 * 1024;
 /// Time that open calls get to end after SIGTERM.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
@@ -53,6 +57,8 @@ pub const CLOCK_SKEW: Duration = Duration::from_secs(300);
 pub const MIN_LEAF_TTL: Duration = Duration::from_secs(10);
 /// Longest `--cert-ttl`.
 pub const MAX_LEAF_TTL: Duration = Duration::from_secs(90 * 86_400);
+/// Least time between two renewals of the controller's own certificate.
+pub const MIN_RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 /// Shortest validity of a join token, in seconds (admin.proto).
 pub const MIN_TOKEN_TTL_SECONDS: u32 = 60;
 /// Longest validity of a join token, in seconds.

@@ -1,0 +1,139 @@
+//! How everything else talks to the event loop: bounded, and never waiting for ever.
+//!
+//! Sessions put inputs in and wait for room, which slows their streams down through HTTP/2's windows. Requests wait
+//! for room and for the reply within one deadline of the caller's choice. A handle can be cloned freely; the loop ends
+//! when all are gone or when it is told to stop.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ferry_core::{Input, Reply, input::Request};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use super::{agents::Attach, watchers::Migrations};
+
+/// What travels to the loop.
+pub(super) enum Message {
+    /// A fact.
+    Input(Input),
+    /// A request and who waits for its reply.
+    Ask {
+        /// What is asked.
+        body: Request,
+        /// Where the reply goes.
+        answer: oneshot::Sender<Reply>,
+    },
+    /// A new stream of an agent.
+    Attach(Box<Attach>),
+    /// Finish what is queued, then end.
+    Stop,
+}
+
+/// Why a request has no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// The deadline passed. What was asked for may happen all the same.
+    #[error("no answer within {} s; what was asked for may still happen: look before asking again", .0.as_secs())]
+    Deadline(Duration),
+    /// Too many requests wait.
+    #[error("too many requests wait for an answer; try again in a moment")]
+    Busy,
+    /// The loop has ended.
+    #[error("the controller is shutting down; try again when it is back")]
+    Stopped,
+}
+
+/// Numbers of the loop since it started: the seam for metrics.
+#[derive(Debug, Default)]
+pub struct Counters {
+    inputs: AtomicU64,
+    commits: AtomicU64,
+    entries: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn stepped(&self) {
+        self.inputs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn committed(&self, entries: u64) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.entries.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    /// Inputs taken, commits made, entries in them.
+    #[must_use]
+    pub fn read(&self) -> (u64, u64, u64) {
+        (
+            self.inputs.load(Ordering::Relaxed),
+            self.commits.load(Ordering::Relaxed),
+            self.entries.load(Ordering::Relaxed),
+        )
+    }
+}
+
+/// A way to the event loop.
+#[derive(Clone)]
+pub struct Handle {
+    messages: mpsc::Sender<Message>,
+    migrations: Arc<Migrations>,
+    counters: Arc<Counters>,
+}
+
+impl Handle {
+    pub(super) fn new(
+        messages: mpsc::Sender<Message>,
+        migrations: Arc<Migrations>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self { messages, migrations, counters }
+    }
+
+    /// Puts a fact in; waits while the queue is full.
+    pub async fn input(&self, input: Input) -> Result<(), AskError> {
+        self.messages.send(Message::Input(input)).await.map_err(|_| AskError::Stopped)
+    }
+
+    /// Puts a new stream in; waits while the queue is full.
+    pub async fn attach(&self, attach: Attach) -> Result<(), AskError> {
+        self.messages.send(Message::Attach(Box::new(attach))).await.map_err(|_| AskError::Stopped)
+    }
+
+    /// Asks, and waits for the reply at most this long.
+    pub async fn ask(&self, body: Request, deadline: Duration) -> Result<Reply, AskError> {
+        let asked = async {
+            let (answer, reply) = oneshot::channel();
+            self.messages.send(Message::Ask { body, answer }).await.map_err(|_| AskError::Stopped)?;
+            reply
+                .await
+                .map_err(|_| if self.messages.is_closed() { AskError::Stopped } else { AskError::Busy })
+        };
+        timeout(deadline, asked).await.map_err(|_| AskError::Deadline(deadline))?
+    }
+
+    /// Tells the loop to finish what is queued and end.
+    pub async fn stop(&self) {
+        // An error says that it has ended.
+        let _ended = self.messages.send(Message::Stop).await;
+    }
+
+    /// Migrations as watchers see them.
+    #[must_use]
+    pub fn migrations(&self) -> &Arc<Migrations> {
+        &self.migrations
+    }
+
+    /// The loop's numbers.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}

@@ -1,0 +1,128 @@
+//! The command `ferry-controller`: arguments, signals, exit codes; everything else is the library's.
+//!
+//! Exit codes: 0 stopped as told; 1 cannot start or serve; 2 wrong usage; 74 the journal failed while running (the
+//! process ends at once, so that a new one recovers what is really on the disk).
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use ferry_controller::{
+    identity::spiffe,
+    limits,
+    serve::{self, Options},
+    telemetry,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The journal failed while running (`EX_IOERR`).
+const EXIT_JOURNAL: i32 = 74;
+
+/// Ferry's controller: holds the ledger and the schedule of migrations between clusters.
+#[derive(Parser)]
+#[command(name = "ferry-controller", version, disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the controller.
+    Serve(ServeArguments),
+    /// Print the version.
+    Version,
+}
+
+#[derive(clap::Args)]
+struct ServeArguments {
+    /// Directory of the journal and the CA; made if there is none.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Address and port to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7443")]
+    listen: SocketAddr,
+    /// A name or address that the controller is reached by; may be given several times.
+    #[arg(long = "san", value_name = "NAME")]
+    names: Vec<String>,
+    /// Trust domain of all identities; the same for the whole life of the data directory.
+    #[arg(long, value_name = "DOMAIN", default_value = "ferry.local", value_parser = trust_domain)]
+    trust_domain: String,
+    /// Certificate of your own CA, PEM; without it one is made in the data directory.
+    #[arg(long, value_name = "FILE", requires = "ca_key")]
+    ca_cert: Option<PathBuf>,
+    /// Its private key, PKCS#8 PEM.
+    #[arg(long, value_name = "FILE", requires = "ca_cert")]
+    ca_key: Option<PathBuf>,
+    /// Validity of issued certificates, such as 24h.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = leaf_ttl)]
+    cert_ttl: Duration,
+    /// How logs are written to standard error.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: telemetry::Format,
+}
+
+fn trust_domain(text: &str) -> Result<String, spiffe::Error> {
+    spiffe::trust_domain(text).map(str::to_owned)
+}
+
+fn leaf_ttl(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "expected a duration such as 24h or 90m".to_owned())?;
+    let ttl = Duration::try_from(span).map_err(|_| "expected a positive duration".to_owned())?;
+    if (limits::MIN_LEAF_TTL..=limits::MAX_LEAF_TTL).contains(&ttl) {
+        return Ok(ttl);
+    }
+    let (least, most) = (limits::MIN_LEAF_TTL.as_secs(), limits::MAX_LEAF_TTL.as_secs() / 86_400);
+    Err(format!("expected {least} seconds to {most} days"))
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Version => {
+            println!("ferry-controller {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        Command::Serve(arguments) => run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ferry-controller: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: ServeArguments) -> anyhow::Result<()> {
+    telemetry::init(arguments.log_format);
+    let options = Options {
+        data: arguments.data,
+        listen: arguments.listen,
+        names: arguments.names,
+        trust_domain: arguments.trust_domain,
+        ca: arguments.ca_cert.zip(arguments.ca_key),
+        leaf_ttl: arguments.cert_ttl,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        let stop = async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        match serve::serve(options, stop).await {
+            Err(error @ (serve::Error::Commit(_) | serve::Error::Broken)) => {
+                eprintln!("ferry-controller: {error}");
+                std::process::exit(EXIT_JOURNAL);
+            }
+            result => Ok(result?),
+        }
+    })
+}

@@ -1,0 +1,141 @@
+//! What agents are told: commands, governed Services, mirrors. These cannot fail: the core made them.
+
+use ferry_core::{
+    Command, CommandBody, Epoch, ServiceName, VolumeId,
+    facts::{Endpoint, EndpointPort, Mirror},
+};
+use ferry_proto::agent::v1::{self as wire, command::Body};
+
+use super::objects::{to_claimed_list, to_description, to_epochs, to_manifest, to_node, to_slice};
+
+/// A command.
+#[must_use]
+pub fn command(from: Command) -> wire::Command {
+    let Command { id, epoch: Epoch(epoch), timeout_ms, workload, migration, generation, body } = from;
+    wire::Command {
+        id: id.0,
+        epoch,
+        timeout_ms,
+        workload: Some(wire::Workload { namespace: workload.namespace, name: workload.name }),
+        migration: migration.map(|id| id.0).unwrap_or_default(),
+        generation,
+        body: Some(body_of(body)),
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "an exhaustive match, one short arm for each command")]
+fn body_of(from: CommandBody) -> Body {
+    match from {
+        CommandBody::InspectSource => Body::InspectSource(wire::InspectSource {}),
+        CommandBody::InspectTarget { description, known_uids } => Body::InspectTarget(wire::InspectTarget {
+            description: Some(to_description(*description)),
+            known_uids,
+        }),
+        CommandBody::PrepareSource { stateful_set_uid, slice, epochs } => {
+            Body::PrepareSource(wire::PrepareSource {
+                stateful_set_uid,
+                slice: Some(to_slice(slice)),
+                epochs: to_epochs(epochs),
+            })
+        }
+        CommandBody::PrepareTarget { description, slice, epochs, known_uids } => {
+            Body::PrepareTarget(wire::PrepareTarget {
+                description: Some(to_description(*description)),
+                slice: Some(to_slice(slice)),
+                epochs: to_epochs(epochs),
+                known_uids,
+            })
+        }
+        CommandBody::Hold { max_unavailable, stateful_set_uid, slice, ordinal, source, volumes } => {
+            Body::Hold(wire::Hold {
+                max_unavailable,
+                stateful_set_uid,
+                slice: Some(to_slice(slice)),
+                ordinal,
+                source,
+                volumes: volumes
+                    .into_iter()
+                    .map(|VolumeId { driver, handle, .. }| wire::VolumeId { driver, handle })
+                    .collect(),
+            })
+        }
+        CommandBody::Release {
+            ordinal,
+            stateful_set_uid,
+            from_slice,
+            to_slice: to,
+            volumes,
+            node,
+            pod_uid,
+        } => Body::Release(wire::Release {
+            ordinal,
+            stateful_set_uid,
+            from_slice: Some(to_slice(from_slice)),
+            to_slice: Some(to_slice(to)),
+            volumes: to_claimed_list(volumes),
+            node: Some(to_node(node)),
+            pod_uid,
+        }),
+        CommandBody::Adopt {
+            ordinal,
+            stateful_set_uid,
+            from_slice,
+            to_slice: to,
+            volumes,
+            storage_classes,
+        } => Body::Adopt(wire::Adopt {
+            ordinal,
+            stateful_set_uid,
+            from_slice: Some(to_slice(from_slice)),
+            to_slice: Some(to_slice(to)),
+            volumes: to_claimed_list(volumes),
+            storage_classes: storage_classes.into_iter().collect(),
+        }),
+        CommandBody::Retire { ordinal, volumes } => {
+            Body::Retire(wire::Retire { ordinal, volumes: to_claimed_list(volumes) })
+        }
+        CommandBody::Settle { max_unavailable, last, target, originals } => Body::Settle(wire::Settle {
+            max_unavailable,
+            last,
+            target,
+            originals: originals.and_then(to_manifest),
+        }),
+    }
+}
+
+/// The complete set of governed Services.
+#[must_use]
+pub fn governed(services: Vec<ServiceName>) -> wire::Governed {
+    let services = services
+        .into_iter()
+        .map(|ServiceName { namespace, name }| wire::GovernedService { namespace, service: name })
+        .collect();
+    wire::Governed { services }
+}
+
+/// Another cluster's endpoints.
+#[must_use]
+pub fn mirror(from: Mirror) -> wire::Mirror {
+    let Mirror { origin, report, origin_pod_cidrs, origin_instance_id } = from;
+    wire::Mirror {
+        namespace: report.service.namespace,
+        service: report.service.name,
+        origin: origin.0,
+        revision: report.revision,
+        endpoints: report.endpoints.into_iter().map(endpoint).collect(),
+        ports: report.ports.into_iter().map(port).collect(),
+        address_type: report.address_type,
+        origin_pod_cidrs,
+        origin_instance_id,
+    }
+}
+
+fn endpoint(from: Endpoint) -> wire::Endpoint {
+    let Endpoint { address, hostname, ready, serving, terminating, zone, pod_ready, pod_uid } = from;
+    wire::Endpoint { address, hostname, ready, serving, terminating, zone, pod_ready, pod_uid }
+}
+
+fn port(from: EndpointPort) -> wire::EndpointPort {
+    let EndpointPort { name, protocol, port, app_protocol } = from;
+    wire::EndpointPort { name, protocol, port, app_protocol }
+}

@@ -1,0 +1,107 @@
+//! Progress and outcomes of commands: evidence as the agent sent it, refused where it is not understood.
+
+use ferry_core::{
+    CommandId, Epoch,
+    facts::{
+        Adopted, Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, Retired,
+        SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
+    },
+};
+use ferry_proto::agent::v1::{self as wire, outcome::Result as Wire};
+
+use super::{
+    check::{self, Error, each, identifier, message, need, some_identifier},
+    objects,
+};
+use crate::limits;
+
+/// A step began, ended or waits.
+pub fn progress(from: wire::Progress) -> Result<Progress, Error> {
+    let state = match wire::StepState::try_from(from.state) {
+        Ok(wire::StepState::Started) => StepState::Started,
+        Ok(wire::StepState::Waiting) => StepState::Waiting,
+        Ok(wire::StepState::Done) => StepState::Done,
+        Ok(wire::StepState::Unspecified) | Err(_) => {
+            return Err(Error::Enum { field: "progress.state", found: from.state });
+        }
+    };
+    Ok(Progress {
+        command_id: CommandId(some_identifier("progress.command_id", from.command_id)?),
+        step: check::step(from.step)?,
+        state,
+        message: message("progress.message", from.message)?,
+    })
+}
+
+/// A command ended.
+pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
+    let result = match need("outcome.result", from.result)? {
+        Wire::SourceReport(from) => OutcomeResult::SourceReport(Box::new(SourceReport {
+            description: from.description.map(objects::description).transpose()?,
+            findings: objects::findings(from.findings)?,
+        })),
+        Wire::TargetReport(from) => OutcomeResult::TargetReport(TargetReport {
+            findings: objects::findings(from.findings)?,
+            stateful_set_uid: identifier("target_report.stateful_set_uid", from.stateful_set_uid)?,
+            slice: from.slice.map(|slice| check::slice("target_report.slice", Some(slice))).transpose()?,
+            planned_writes: objects::writes(from.planned_writes)?,
+        }),
+        Wire::SourcePrepared(from) => OutcomeResult::SourcePrepared(SourcePrepared {
+            ordinals: objects::ordinals(from.ordinals)?,
+            stateful_set: objects::manifest(from.stateful_set)?,
+        }),
+        Wire::TargetPrepared(from) => OutcomeResult::TargetPrepared(TargetPrepared {
+            stateful_set_uid: some_identifier("target_prepared.stateful_set_uid", from.stateful_set_uid)?,
+            slice: check::slice("target_prepared.slice", from.slice)?,
+        }),
+        Wire::Held(from) => OutcomeResult::Held(Held {
+            node: objects::optional_node(from.node)?,
+            pod_uid: identifier("held.pod_uid", from.pod_uid)?,
+            available: from.available,
+            template_digest: some_identifier("held.template_digest", from.template_digest)?,
+        }),
+        Wire::Released(from) => OutcomeResult::Released(Released {
+            pod_uid: identifier("released.pod_uid", from.pod_uid)?,
+            volumes: objects::claimed_list(from.volumes)?,
+            node: objects::optional_node(from.node)?,
+            detached: from.detached,
+            epoch_kept: Epoch(from.epoch_kept),
+        }),
+        Wire::Adopted(from) => OutcomeResult::Adopted(Adopted {
+            pod_uid: identifier("adopted.pod_uid", from.pod_uid)?,
+            pod_address: identifier("adopted.pod_address", from.pod_address)?,
+            node: objects::optional_node(from.node)?,
+            volumes: objects::claimed_list(from.volumes)?,
+            epoch_kept: Epoch(from.epoch_kept),
+        }),
+        Wire::Retired(from) => OutcomeResult::Retired(Retired {
+            pv_names: each("retired.pv_names", limits::MAX_LIST, from.pv_names, |name| {
+                check::name("retired.pv_names", name)
+            })?,
+        }),
+        Wire::Settled(wire::Settled {}) => OutcomeResult::Settled,
+        Wire::Refusal(from) => OutcomeResult::Refusal(Refusal {
+            code: refusal_code(from.code)?,
+            message: message("refusal.message", from.message)?,
+            step: check::step(from.step)?,
+        }),
+        Wire::Unknown(from) => OutcomeResult::Unknown(Unknown {
+            message: message("unknown.message", from.message)?,
+            step: check::step(from.step)?,
+        }),
+    };
+    Ok(Outcome { command_id: CommandId(some_identifier("outcome.command_id", from.command_id)?), result })
+}
+
+fn refusal_code(from: i32) -> Result<RefusalCode, Error> {
+    match wire::RefusalCode::try_from(from) {
+        Ok(wire::RefusalCode::NotUnderstood) => Ok(RefusalCode::NotUnderstood),
+        Ok(wire::RefusalCode::StaleEpoch) => Ok(RefusalCode::StaleEpoch),
+        Ok(wire::RefusalCode::NotReady) => Ok(RefusalCode::NotReady),
+        Ok(wire::RefusalCode::Conflict) => Ok(RefusalCode::Conflict),
+        Ok(wire::RefusalCode::Denied) => Ok(RefusalCode::Denied),
+        Ok(wire::RefusalCode::Unspecified) | Err(_) => {
+            Err(Error::Enum { field: "refusal.code", found: from })
+        }
+    }
+}
