@@ -13,12 +13,16 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::command::{CommandError, run};
+use super::limits::GROWTH_SLACK_BYTES;
 use super::model::Volume;
 
-/// Offset of the ext4 superblock, and of its magic number and UUID within it.
+/// Offset of the ext4 superblock, and of fields within it (kernel: Documentation/filesystems/ext4/super.rst).
 const SUPERBLOCK: usize = 1024;
+const BLOCKS_LOW: usize = SUPERBLOCK + 0x4;
+const LOG_BLOCK_SIZE: usize = SUPERBLOCK + 0x18;
 const MAGIC: usize = SUPERBLOCK + 0x38;
 const UUID: usize = SUPERBLOCK + 0x68;
+const BLOCKS_HIGH: usize = SUPERBLOCK + 0x150;
 
 /// Why a disk could not be used.
 #[derive(Debug, Error)]
@@ -55,6 +59,14 @@ pub enum ImageError {
         /// The image.
         path: PathBuf,
     },
+    /// The file system could not be grown.
+    #[error("cannot grow the file system of {path}")]
+    Grow {
+        /// The image.
+        path: PathBuf,
+        /// What e2fsck or resize2fs said.
+        source: CommandError,
+    },
     /// The file system could not be made.
     #[error("cannot make the file system of {path}")]
     Format {
@@ -72,10 +84,12 @@ pub enum Content {
     Missing,
     /// No block was ever written.
     Blank,
-    /// An ext4 superblock with this UUID.
+    /// An ext4 superblock.
     Ext4 {
         /// The file system's UUID, as text.
         uuid: String,
+        /// The file system's size in bytes.
+        bytes: u64,
     },
     /// Written, and no ext4.
     Other,
@@ -86,7 +100,7 @@ impl std::fmt::Display for Content {
         match self {
             Self::Missing => f.write_str("nothing: the file is gone"),
             Self::Blank => f.write_str("nothing: no block was ever written"),
-            Self::Ext4 { uuid } => write!(f, "the ext4 file system {uuid}"),
+            Self::Ext4 { uuid, .. } => write!(f, "the ext4 file system {uuid}"),
             Self::Other => f.write_str("data without an ext4 superblock"),
         }
     }
@@ -113,11 +127,23 @@ pub fn inspect(path: &Path) -> Result<Content, ImageError> {
     }
     let mut head = Vec::new();
     file.by_ref().take(4096).read_to_end(&mut head).map_err(error)?;
-    if head.get(MAGIC..MAGIC + 2) != Some(&[0x53, 0xef]) {
-        return Ok(Content::Other);
+    Ok(superblock(&head).unwrap_or(Content::Other))
+}
+
+fn superblock(head: &[u8]) -> Option<Content> {
+    let word = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
+    if head.get(MAGIC..MAGIC + 2)? != [0x53, 0xef] {
+        return None;
     }
-    let uuid = head.get(UUID..UUID + 16).and_then(|raw| raw.try_into().ok());
-    Ok(uuid.map_or(Content::Other, |raw| Content::Ext4 { uuid: uuid_text(raw) }))
+    let uuid = uuid_text(head.get(UUID..UUID + 16)?.try_into().ok()?);
+    let blocks = u64::from(word(BLOCKS_HIGH)?) << 32 | u64::from(word(BLOCKS_LOW)?);
+    let block_bytes = 1024_u64.checked_shl(word(LOG_BLOCK_SIZE)?)?;
+    Some(Content::Ext4 { uuid, bytes: blocks.checked_mul(block_bytes)? })
+}
+
+/// Whether a file system of `bytes` fills a volume of `capacity_bytes`.
+pub fn is_grown(bytes: u64, capacity_bytes: u64) -> bool {
+    capacity_bytes.saturating_sub(bytes) < GROWTH_SLACK_BYTES
 }
 
 /// Makes the blank image, or grows the one that is there; never shrinks it. `size` in bytes.
@@ -150,16 +176,18 @@ pub fn delete(path: &Path) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// Sees to it that the image holds the volume's file system; true when it was made just now.
+/// Sees to it that the image, mounted nowhere, holds the volume's file system in full size; true when it was made
+/// just now.
 ///
 /// # Errors
-/// The image holds anything else than it should, or mkfs.ext4 failed.
+/// The image holds anything else than it should, or a tool failed.
 pub async fn ensure_formatted(path: &Path, volume: &Volume, readonly: bool) -> Result<bool, ImageError> {
     let found = inspect(path)?;
-    let ours = matches!(&found, Content::Ext4 { uuid } if *uuid == volume.fs_uuid);
     match found {
-        _ if ours => {
-            ensure_size(path, volume.capacity_bytes)?;
+        Content::Ext4 { uuid, bytes } if uuid == volume.fs_uuid => {
+            if !readonly && !is_grown(bytes, volume.capacity_bytes) {
+                grow(path, volume).await?;
+            }
             Ok(false)
         }
         found if volume.formatted => {
@@ -193,6 +221,19 @@ async fn format(path: &Path, volume: &Volume) -> Result<(), ImageError> {
     fs::rename(&fresh, path).map_err(error("put the file system into"))
 }
 
+/// Grows the file system of an image that is mounted nowhere to the volume's size.
+async fn grow(path: &Path, volume: &Volume) -> Result<(), ImageError> {
+    ensure_size(path, volume.capacity_bytes)?;
+    let error = |source| ImageError::Grow { path: path.to_owned(), source };
+    let file = path.to_string_lossy();
+    match run("e2fsck", &["-f", "-p", &file]).await {
+        // 1: errors were corrected, as after a power cut.
+        Err(CommandError::Exit { status, .. }) if status.code() == Some(1) => {}
+        checked => checked.map_err(error)?,
+    }
+    run("resize2fs", &[&file]).await.map_err(error)
+}
+
 fn unfinished(path: &Path) -> PathBuf {
     path.with_extension("img.mkfs")
 }
@@ -210,3 +251,7 @@ fn uuid_text(raw: [u8; 16]) -> String {
     let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     parts.join("-")
 }
+
+#[cfg(test)]
+#[path = "image_tests.rs"]
+mod tests;

@@ -18,6 +18,9 @@ pub const DEFAULT_VOLUME_BYTES: u64 = 1 << 30;
 /// Volume sizes are rounded up to this many bytes, ext4's block size.
 pub const BLOCK_BYTES: u64 = 4096;
 
+/// A file system this much smaller than its volume is full-grown: ext4 leaves out a last group that is too small.
+pub const GROWTH_SLACK_BYTES: u64 = 4 << 20;
+
 /// Volumes one node may hold attached at a time.
 pub const MAX_VOLUMES_PER_NODE: usize = 64;
 
@@ -30,7 +33,8 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause between two attempts at the array's lock.
 pub const LOCK_RETRY: Duration = Duration::from_millis(2);
 
-/// A stage that was begun and not confirmed for this long was begun by a process that is gone.
+/// A stage that was begun and not confirmed for this long was begun by a process that is gone: longer than its two
+/// commands may take.
 pub const STAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest wait, after the unmount, for the kernel to let go of the image.
@@ -39,8 +43,8 @@ pub const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause between two looks at the kernel's loop devices.
 pub const RELEASE_POLL: Duration = Duration::from_millis(10);
 
-/// Longest run of one external command (mkfs.ext4, mount, losetup, resize2fs).
-pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest run of one external command (mkfs.ext4, e2fsck, resize2fs, mount).
+pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Attempts at a mount whose loop device was taken by another node in between.
 pub const MOUNT_ATTEMPTS: u32 = 5;

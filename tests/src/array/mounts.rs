@@ -49,14 +49,6 @@ pub enum MountError {
         /// The path.
         path: PathBuf,
     },
-    /// The file system could not be grown.
-    #[error("cannot grow the file system on {device}")]
-    Grow {
-        /// The loop device.
-        device: PathBuf,
-        /// What the tool said.
-        source: CommandError,
-    },
 }
 
 fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MountError {
@@ -254,13 +246,6 @@ pub async fn released(handle: &str) -> Result<Vec<String>, MountError> {
     }
 }
 
-/// Grows the mounted file system of a volume to the size of its image.
-///
-/// # Errors
-/// losetup or resize2fs failed.
-pub async fn grow(device: &Path) -> Result<(), MountError> {
-    let error = |source| MountError::Grow { device: device.to_owned(), source };
-    let name = device.to_string_lossy();
-    run("losetup", &["-c", &name]).await.map_err(error)?;
-    run("resize2fs", &[&name]).await.map_err(error)
-}
+#[cfg(test)]
+#[path = "mounts_tests.rs"]
+mod tests;

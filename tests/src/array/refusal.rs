@@ -171,6 +171,16 @@ pub enum Refusal {
         /// How many it holds.
         attached: usize,
     },
+    /// Growth of a volume that a seat holds.
+    #[error(
+        "volume {handle} is attached to {holder}; it grows while detached only, and its file system at the next stage"
+    )]
+    GrowHeld {
+        /// The volume.
+        handle: String,
+        /// Who holds it.
+        holder: Seat,
+    },
     /// The kernel could not be asked who uses the image: unknown is not taken for unused.
     #[error("cannot tell who uses the image of volume {handle}: {reason}")]
     Unreadable {
@@ -204,6 +214,7 @@ impl Refusal {
             | Self::NotAttached { .. }
             | Self::StaleToken { .. }
             | Self::NotStaged { .. }
+            | Self::GrowHeld { .. }
             | Self::StillPublished { .. }
             | Self::SecondWriter { .. } => Code::FailedPrecondition,
         }

@@ -66,3 +66,7 @@ fn volume_mut<'a>(state: &'a mut ArrayState, handle: &str) -> Result<&'a mut Vol
 fn still_in_use(handle: &str, devices: &[String], op: &'static str, violation: bool) -> Refusal {
     Refusal::StillInUse { handle: handle.to_owned(), devices: devices.join(", "), op, violation }
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

@@ -326,3 +326,7 @@ fn last_entry(log: &mut File) -> io::Result<(u64, u64)> {
     let entry: LogEntry = serde_json::from_slice(&tail[begin..end])?;
     Ok((start + end as u64 + 1, entry.seq))
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

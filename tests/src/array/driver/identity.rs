@@ -34,8 +34,9 @@ impl Identity for IdentityService {
         _: Request<GetPluginCapabilitiesRequest>,
     ) -> Result<Response<GetPluginCapabilitiesResponse>, Status> {
         let controller = Service { r#type: service::Type::ControllerService.into() };
-        let online = VolumeExpansion { r#type: volume_expansion::Type::Online.into() };
-        let capabilities = [Type::Service(controller), Type::VolumeExpansion(online)]
+        // ext4 grows while mounted only for CAP_SYS_RESOURCE, which root in a container often lacks.
+        let offline = VolumeExpansion { r#type: volume_expansion::Type::Offline.into() };
+        let capabilities = [Type::Service(controller), Type::VolumeExpansion(offline)]
             .map(|r#type| PluginCapability { r#type: Some(r#type) })
             .to_vec();
         Ok(Response::new(GetPluginCapabilitiesResponse { capabilities }))

@@ -81,7 +81,7 @@ impl From<ImageError> for Status {
             ImageError::Foreign { .. } | ImageError::BlankReadonly { .. } => {
                 Self::failed_precondition(chain(&error))
             }
-            ImageError::File { .. } | ImageError::Format { .. } => internal(&error),
+            ImageError::File { .. } | ImageError::Format { .. } | ImageError::Grow { .. } => internal(&error),
         }
     }
 }

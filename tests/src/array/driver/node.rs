@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tonic::Status;
 
-use super::super::image;
+use super::super::image::{self, Content};
 use super::super::log::{Op, Outcome};
 use super::super::model::{AccessMode, Seat, Volume};
 use super::super::mounts;
@@ -176,20 +176,19 @@ impl NodeService {
         Ok(())
     }
 
-    /// Grows the file system to the volume's size; bytes.
+    /// The size of the volume in bytes, once its file system fills it: it was grown before it was mounted.
     async fn expand(self, handle: String, path: PathBuf) -> Result<u64, Status> {
         let _busy = self.claim(&handle, "an operation on this node")?;
         let state = self.array.state()?;
         let capacity_bytes = rules::volume(&state, &handle)?.capacity_bytes;
         self.own_path(&handle, &path)?;
-        let devices = mounts::devices_of(&handle)?;
-        let device = mounts::mounted_at(&path)?.map(|m| m.source).filter(|source| devices.contains(source));
-        let Some(device) = device else {
-            return Err(Status::not_found(format!("volume {handle} is not mounted at {}", path.display())));
-        };
-        if let Err(error) = mounts::grow(Path::new(&device)).await {
-            self.array.record_failure(self.asked(Op::NodeExpand, &handle), chain(&error))?;
-            return Err(error.into());
+        match image::inspect(&self.array.image_path(&handle))? {
+            Content::Ext4 { bytes, .. } if image::is_grown(bytes, capacity_bytes) => {}
+            found => {
+                return Err(Status::failed_precondition(format!(
+                    "volume {handle} has {capacity_bytes} bytes and holds {found}; it grows at the next stage"
+                )));
+            }
         }
         self.array
             .decide(self.asked(Op::NodeExpand, &handle), Outcome::Ok, |s| rules::grow(s, &handle, 0, 0))??;

@@ -117,7 +117,7 @@ pub fn delete(state: &mut ArrayState, handle: &str, devices: &[String]) -> Resul
 /// ControllerExpandVolume; the new size in bytes. A volume never shrinks.
 ///
 /// # Errors
-/// The volume is larger than the limit, or no size fits.
+/// The volume is larger than the limit, no size fits, or a seat holds it.
 pub fn grow(
     state: &mut ArrayState,
     handle: &str,
@@ -128,6 +128,9 @@ pub fn grow(
     let size = volume_size(required_bytes.max(found.capacity_bytes), limit_bytes)?;
     if size == found.capacity_bytes {
         return Ok(Granted::repeat(size));
+    }
+    if let Some(attachment) = &found.attachment {
+        return Err(Refusal::GrowHeld { handle: handle.to_owned(), holder: attachment.seat.clone() });
     }
     found.capacity_bytes = size;
     Ok(Granted::changed(size))
