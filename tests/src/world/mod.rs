@@ -17,6 +17,7 @@ mod cluster;
 mod config;
 mod control_plane;
 mod csi;
+mod dns;
 mod enter;
 mod kubeconfig;
 pub mod limits;
