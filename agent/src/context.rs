@@ -64,7 +64,8 @@ impl Context {
     {
         let mut pause = limits::READ_RETRY_FIRST;
         loop {
-            let error = match tokio::time::timeout_at(self.deadline, request()).await {
+            let patience = self.deadline.min(Instant::now() + limits::READ_TIMEOUT);
+            let error = match tokio::time::timeout_at(patience, request()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) if !classify(&error).is_retryable_read() => return Err(error.into()),
                 Ok(Err(error)) => said(&error),

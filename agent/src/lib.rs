@@ -9,14 +9,19 @@
 //! server with quorum reads themselves.
 
 pub mod backoff;
+pub mod cluster;
 pub mod context;
 pub mod dispatch;
+pub mod endpoints;
 pub mod executor;
 pub mod health;
 pub mod identity;
 pub mod inspect;
 pub mod inventory;
 pub mod limits;
+pub mod options;
 pub mod outcome;
 pub mod progress;
+pub mod run;
+pub mod session;
 pub mod watch;

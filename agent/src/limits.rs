@@ -86,3 +86,31 @@ pub const INVENTORY_VOLUMES: usize = 20_000;
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Time for the answer to one probe.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+// Endpoints.
+
+/// Endpoints in one report or mirror.
+pub const ENDPOINTS: usize = 1_000;
+/// Endpoints in one mirrored EndpointSlice.
+pub const ENDPOINTS_IN_SLICE: usize = 100;
+/// Mirrors that are written at the same time.
+pub const MIRROR_WRITERS: usize = 8;
+/// Confirmations kept while the controller does not take them; it sends mirrors again when it attaches.
+pub const MIRROR_ANSWERS: usize = 5_000;
+/// Field manager of everything the agent writes.
+pub const FIELD_MANAGER: &str = "ferry-agent";
+
+// The stream to the controller.
+
+/// Messages that wait to be sent on a stream.
+pub const SEND_QUEUE: usize = 16;
+/// Largest message on a stream, either way, in bytes.
+pub const WIRE_MESSAGE_BYTES: usize = 16 << 20;
+/// Shortest heartbeat interval that is followed.
+pub const HEARTBEAT_LEAST: Duration = Duration::from_millis(50);
+/// Longest heartbeat interval or silence that is followed.
+pub const HEARTBEAT_MOST: Duration = Duration::from_secs(120);
+/// Time for TCP and TLS to the API server.
+pub const API_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for one try of a read by an executor or an inspection.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(15);

@@ -71,8 +71,10 @@ pub enum ConnectError {
 /// # Errors
 /// [`Error::Connect`], [`Error::Address`].
 pub async fn connect(controller: &Address, config: ClientConfig) -> Result<Channel, Error> {
-    let uri: Uri = format!("https://{controller}").parse().map_err(|_| Error::Address(controller.to_string()))?;
-    let name = ServerName::try_from(controller.host.clone()).map_err(|_| Error::Address(controller.to_string()))?;
+    let uri: Uri =
+        format!("https://{controller}").parse().map_err(|_| Error::Address(controller.to_string()))?;
+    let name =
+        ServerName::try_from(controller.host.clone()).map_err(|_| Error::Address(controller.to_string()))?;
     let tls = TlsConnector::from(Arc::new(config));
     let address = controller.clone();
     let connector = tower::service_fn(move |_: Uri| {
@@ -121,11 +123,15 @@ fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
 
 fn hint(error: &io::Error) -> &'static str {
     match tls_error(error) {
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => {
             "the server's certificate is of an unknown authority. Check --controller; if the controller was set up \
              anew, start the agent with a new join token"
         }
-        Some(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => "the server is not the expected one",
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => {
+            "the server is not the expected one"
+        }
         Some(rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => {
@@ -138,7 +144,9 @@ fn hint(error: &io::Error) -> &'static str {
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
         )) => "the server's certificate is not valid now. Check the clocks of both machines",
-        Some(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => "the server does not speak TLS 1.3",
+        Some(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => {
+            "the server does not speak TLS 1.3"
+        }
         Some(rustls::Error::AlertReceived(_)) => {
             "the server refused this agent's certificate. Start the agent with a new join token"
         }

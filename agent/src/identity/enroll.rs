@@ -51,13 +51,20 @@ pub(super) fn request() -> Result<(String, String), Error> {
     Ok((key.serialize_pem(), csr))
 }
 
-async fn try_enroll(controller: &Address, token: &JoinToken, csr_pem: &str) -> Result<(String, String), Error> {
+async fn try_enroll(
+    controller: &Address,
+    token: &JoinToken,
+    csr_pem: &str,
+) -> Result<(String, String), Error> {
     let channel = channel::connect(controller, tls::enrolling(token)?).await?;
     let mut client = EnrollServiceClient::new(channel);
     let request = EnrollRequest { token: token.text().to_owned(), csr_pem: csr_pem.to_owned() };
     let answer = tokio::time::timeout(limits::CALL_TIMEOUT, client.enroll(request)).await;
     let response = answer
-        .map_err(|_| Error::Silent { controller: controller.to_string(), seconds: limits::CALL_TIMEOUT.as_secs() })?
+        .map_err(|_| Error::Silent {
+            controller: controller.to_string(),
+            seconds: limits::CALL_TIMEOUT.as_secs(),
+        })?
         .map_err(|status| Error::Refused {
             controller: controller.to_string(),
             remedy: ". Make a new token for this cluster with `ferry token create`",

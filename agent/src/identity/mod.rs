@@ -69,7 +69,8 @@ impl Identity {
             },
             _ => return Err(damaged("the names in its certificate")),
         };
-        let cluster = cluster_of(&uri).ok_or_else(|| Error::NotACluster { identity: uri.clone() })?.to_owned();
+        let cluster =
+            cluster_of(&uri).ok_or_else(|| Error::NotACluster { identity: uri.clone() })?.to_owned();
         let (not_before, not_after) = (validity.not_before.timestamp(), validity.not_after.timestamp());
         Ok(Self { uri, cluster, not_before, not_after, material })
     }
@@ -112,7 +113,10 @@ impl Material {
 
 impl std::fmt::Debug for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Identity").field("uri", &self.uri).field("not_after", &self.not_after).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("uri", &self.uri)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,7 +150,9 @@ pub async fn obtain(
             Err(Error::Expired { identity: kept.uri, at: error::moment(kept.not_after) })
         }
         (Some(kept), None) => Ok((store, kept)),
-        (Some(kept), Some(token)) if !kept.is_expired(unix_now()) && token.is_of(kept.material()) => Ok((store, kept)),
+        (Some(kept), Some(token)) if !kept.is_expired(unix_now()) && token.is_of(kept.material()) => {
+            Ok((store, kept))
+        }
         (None, None) => Err(Error::NoIdentity { path: store.path().into() }),
         (_, Some(token)) => {
             let identity = enroll::enroll(controller, token, store.path()).await?;

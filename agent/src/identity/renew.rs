@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use super::{
     Error, Identity, Material,
     channel::{self, Address},
-    enroll, error, store::Store,
+    enroll, error,
+    store::Store,
     tls, unix_now,
 };
 use crate::{limits, outcome::chain};
@@ -39,8 +40,13 @@ pub async fn keep_valid(controller: Address, store: Store, current: watch::Sende
             }
             Err(error) => {
                 let left = u64::try_from(identity.not_after.saturating_sub(now)).unwrap_or(0);
-                tracing::warn!(error = chain(&error), seconds_left = left, "certificate not renewed; tried again");
-                let pause = Duration::from_secs(left / 20).clamp(limits::RENEWAL_RETRY_LEAST, limits::RENEWAL_LOOK);
+                tracing::warn!(
+                    error = chain(&error),
+                    seconds_left = left,
+                    "certificate not renewed; tried again"
+                );
+                let pause =
+                    Duration::from_secs(left / 20).clamp(limits::RENEWAL_RETRY_LEAST, limits::RENEWAL_LOOK);
                 tokio::time::sleep(pause).await;
             }
         }
@@ -53,15 +59,17 @@ async fn renew(controller: &Address, identity: &Identity, store: &Store) -> Resu
     let mut client = EnrollServiceClient::new(channel);
     let answer = tokio::time::timeout(limits::CALL_TIMEOUT, client.renew(RenewRequest { csr_pem })).await;
     let response = answer
-        .map_err(|_| Error::Silent { controller: controller.to_string(), seconds: limits::CALL_TIMEOUT.as_secs() })?
+        .map_err(|_| Error::Silent {
+            controller: controller.to_string(),
+            seconds: limits::CALL_TIMEOUT.as_secs(),
+        })?
         .map_err(|status| Error::Refused {
             controller: controller.to_string(),
             remedy: "",
             status: Box::new(status),
         })?
         .into_inner();
-    let material =
-        Material { key_pem, certificate_pem: response.certificate_pem, ca_pem: response.ca_pem };
+    let material = Material { key_pem, certificate_pem: response.certificate_pem, ca_pem: response.ca_pem };
     let renewed = Identity::from_material(material, store.path())?;
     if renewed.uri != identity.uri {
         return Err(Error::Damaged { path: store.path().into(), what: "the renewed certificate's identity" });

@@ -28,7 +28,11 @@ impl Store {
     /// # Errors
     /// [`Error::State`].
     pub fn open(dir: PathBuf) -> Result<Self, Error> {
-        fs::create_dir_all(&dir).map_err(|source| Error::State { what: "make", path: dir.clone(), source })?;
+        fs::create_dir_all(&dir).map_err(|source| Error::State {
+            what: "make",
+            path: dir.clone(),
+            source,
+        })?;
         Ok(Self { path: dir.join(FILE) })
     }
 

@@ -82,9 +82,12 @@ impl ServerCertVerifier for Pinned {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let authority = intermediates.iter().find(|certificate| self.token.pins(certificate)).ok_or_else(|| {
-            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(AnotherAuthority))))
-        })?;
+        let authority =
+            intermediates.iter().find(|certificate| self.token.pins(certificate)).ok_or_else(|| {
+                rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(
+                    AnotherAuthority,
+                ))))
+            })?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())

@@ -28,7 +28,9 @@ pub enum Error {
     #[error("expected it to begin with `ferry1.`; use an agent of the controller's version")]
     Version,
     /// The middle part.
-    #[error("its second part is not {SECRET_BYTES} bytes in base64url; copy the token whole, as it was printed")]
+    #[error(
+        "its second part is not {SECRET_BYTES} bytes in base64url; copy the token whole, as it was printed"
+    )]
     Secret,
     /// The last part.
     #[error("its third part is not a SHA-256 in hexadecimal; copy the token whole, as it was printed")]
@@ -88,7 +90,7 @@ impl fmt::Debug for JoinToken {
 
 fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {

@@ -18,7 +18,10 @@ fn each_damage_is_named() {
     assert_eq!(parse(String::new()), Error::Shape);
     assert_eq!(parse(format!("{}.x", text())), Error::Shape);
     assert_eq!(parse(text().replace("ferry1", "ferry2")), Error::Version);
-    assert_eq!(parse(format!("ferry1.{}.{}", URL_SAFE_NO_PAD.encode([7; 47]), "0a".repeat(32))), Error::Secret);
+    assert_eq!(
+        parse(format!("ferry1.{}.{}", URL_SAFE_NO_PAD.encode([7; 47]), "0a".repeat(32))),
+        Error::Secret
+    );
     assert_eq!(parse(text().replace("ferry1.", "ferry1.+")), Error::Secret);
     assert_eq!(parse(text()[..text().len() - 1].to_owned()), Error::Hash);
     assert_eq!(parse(format!("{}+0", &text()[..text().len() - 2])), Error::Hash);

@@ -113,7 +113,7 @@ pub(crate) fn volume(object: object::Volume) -> (String, Option<Volume>) {
     let ours = object.metadata.labels.managed_by == "ferry";
     let claim =
         spec.claim_ref.map(|claim| ClaimKey { namespace: claim.namespace, name: claim.name, uid: claim.uid });
-    if !ours && !claim.as_ref().is_some_and(|claim| ordinal_of(&claim.name).is_some()) {
+    if !ours && claim.as_ref().is_none_or(|claim| ordinal_of(&claim.name).is_none()) {
         return (key, None);
     }
     let (driver, handle) = match spec.csi {

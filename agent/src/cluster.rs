@@ -1,0 +1,92 @@
+//! The way to this cluster's API server, and what tells this cluster from every other.
+//!
+//! A kubeconfig, or the service account of the pod the agent runs in. A cluster is known by the UID of its namespace
+//! kube-system: names can be given twice, that UID cannot.
+
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+
+use crate::{
+    backoff::Backoff,
+    limits,
+    outcome::{Class, classify, said},
+};
+
+/// Why there is no way to an API server.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kubeconfig cannot be used.
+    #[error("cannot use the kubeconfig {path}; give --kubeconfig a file with the agent's credentials, and --context a context in it", path = path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<KubeconfigError>,
+    },
+    /// Neither a kubeconfig nor a pod.
+    #[error("no cluster: give --kubeconfig, or run the agent in a pod with a service account")]
+    NoCluster(#[source] Box<kube::config::InferConfigError>),
+    /// The configuration makes no client.
+    #[error("cannot make a client for {server}; check the certificates and credentials in the kubeconfig")]
+    Client {
+        /// Its address.
+        server: String,
+        /// Why not.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// A client, and the API server's address for messages.
+///
+/// # Errors
+/// See [`Error`]. Whether the API server answers is not tried here.
+pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<(Client, String), Error> {
+    let mut config = match kubeconfig {
+        Some(path) => {
+            let unusable = |source| Error::Kubeconfig { path: path.into(), source: Box::new(source) };
+            let file = Kubeconfig::read_from(path).map_err(unusable)?;
+            let options =
+                KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+            Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?
+        }
+        None => Config::infer().await.map_err(|source| Error::NoCluster(Box::new(source)))?,
+    };
+    config.connect_timeout = Some(limits::API_CONNECT_TIMEOUT);
+    let server = config.cluster_url.to_string();
+    let client = Client::try_from(config);
+    let client =
+        client.map_err(|source| Error::Client { server: server.clone(), source: Box::new(source) })?;
+    Ok((client, server))
+}
+
+/// UID of the namespace kube-system; waits for the API server.
+pub async fn uid(client: &Client, server: &str) -> String {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let mut backoff = Backoff::new();
+    loop {
+        match namespaces.get("kube-system").await {
+            Ok(Namespace { metadata, .. }) if metadata.uid.is_some() => {
+                return metadata.uid.unwrap_or_default();
+            }
+            Ok(_) => tracing::warn!(server, "the namespace kube-system has no UID; is this an API server?"),
+            Err(error) if classify(&error) == Class::Denied => tracing::warn!(
+                server,
+                error = said(&error),
+                "the API server refuses this agent; grant what deploy/agent/ lists to the identity in the kubeconfig"
+            ),
+            Err(error) => tracing::warn!(
+                server,
+                error = said(&error),
+                "no API server; check the address in the kubeconfig, and that it runs. Tried again"
+            ),
+        }
+        backoff.pause().await;
+    }
+}

@@ -1,0 +1,66 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use ipnet::IpNet;
+
+use crate::identity::{self, channel::Address, token::JoinToken};
+
+/// Reports one Kubernetes cluster to a Ferry controller and carries out its commands there.
+#[derive(Parser, Debug)]
+#[command(name = "ferry-agent", version)]
+pub struct Options {
+    /// The controller, HOST:PORT.
+    #[arg(long, env = "FERRY_CONTROLLER")]
+    pub controller: Address,
+    /// Directory that keeps the key and the certificate.
+    #[arg(long, env = "FERRY_STATE")]
+    pub state: PathBuf,
+    /// Join token; needed once. Prefer --token-file: arguments can be seen by other users of the machine.
+    #[arg(long, env = "FERRY_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
+    pub token: Option<String>,
+    /// File with the join token; needed once.
+    #[arg(long)]
+    pub token_file: Option<PathBuf>,
+    /// Credentials for the cluster; default: $KUBECONFIG, then the pod's service account.
+    #[arg(long)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context in the kubeconfig; default: its current one.
+    #[arg(long, requires = "kubeconfig")]
+    pub context: Option<String>,
+    /// Pod networks of this cluster, CIDR notation, separated by commas; default: those of the nodes.
+    #[arg(long, value_delimiter = ',')]
+    pub pod_cidrs: Vec<IpNet>,
+    /// How logs are written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Options {
+    /// The join token, if one was given. A file that is gone is no token: it may have been removed after enrolment.
+    ///
+    /// # Errors
+    /// [`identity::Error::TokenFile`], [`identity::Error::Token`].
+    pub fn join_token(&self) -> Result<Option<JoinToken>, identity::Error> {
+        let text = match (&self.token, &self.token_file) {
+            (Some(text), _) => text.clone(),
+            (None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(source) => return Err(identity::Error::TokenFile { path: path.clone(), source }),
+            },
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(text.parse()?))
+    }
+}

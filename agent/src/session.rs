@@ -1,0 +1,131 @@
+//! The stream to the controller: dialled, kept, dialled again.
+//!
+//! Disconnection is normal. Each stream begins with a Resync that says everything the controller may rely on, and
+//! whatever was not acknowledged is said again; nothing that happens to a stream touches a command that runs. Pauses
+//! between streams grow, with jitter and a bound; a stream that held for a while resets them. What one stream does is
+//! in [`stream`]; here is when there is one.
+
+use std::time::Duration;
+
+use ferry_proto::agent::v1 as wire;
+use ipnet::IpNet;
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    backoff::Backoff,
+    dispatch::Dispatch,
+    endpoints::{Mirrors, Own},
+    health::Health,
+    identity::{Identity, channel::Address},
+    inventory::Inventory,
+    limits,
+    outcome::chain,
+    progress::Queue,
+};
+
+pub mod error;
+mod stream;
+
+pub use error::Error;
+
+/// Revision of the wire that is spoken.
+pub const WIRE_VERSION: u32 = 1;
+
+/// Everything a stream says or does.
+pub struct Session {
+    /// The controller.
+    pub controller: Address,
+    /// The identity now; renewed meanwhile.
+    pub identity: watch::Receiver<Identity>,
+    /// UID of the namespace kube-system.
+    pub cluster_uid: String,
+    /// Pod networks as the user gave them; empty: the nodes'.
+    pub pod_cidrs: Vec<IpNet>,
+    /// Random, new for each process.
+    pub instance_id: String,
+    /// What the cluster holds.
+    pub inventory: Inventory,
+    /// How the cluster is.
+    pub health: Health,
+    /// Commands.
+    pub dispatch: Dispatch,
+    /// Progress of commands.
+    pub progress: Queue,
+    /// Own endpoints.
+    pub own: Own,
+    /// Other clusters' endpoints.
+    pub mirrors: Mirrors,
+}
+
+impl Session {
+    /// Keeps a stream, for ever.
+    pub async fn run(&mut self) {
+        let mut backoff = Backoff::new();
+        loop {
+            let begun = Instant::now();
+            let error = match stream::run(self).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            };
+            if begun.elapsed() >= limits::BACKOFF_MOST {
+                backoff.reset();
+            }
+            match error {
+                Error::NetworksChanged | Error::Renewed => tracing::info!("{error}"),
+                _ => tracing::warn!(error = chain(&error), "no stream to the controller; dialled again"),
+            }
+            backoff.pause().await;
+        }
+    }
+
+    /// Waits until a Resync can be made: every watch listed once, the API server's version known.
+    pub async fn ready(&mut self) {
+        let mut changes = self.inventory.changes();
+        let version = self.health.version().await;
+        tracing::info!(version, "the API server answers");
+        while !self.inventory.is_complete() {
+            let patience = tokio::time::timeout(limits::PROBE_INTERVAL, changes.changed()).await;
+            if let (Err(_), Some(error)) = (patience, self.inventory.error()) {
+                tracing::warn!(error, "the cluster cannot be read yet");
+            }
+        }
+    }
+
+    fn networks(&self) -> Vec<IpNet> {
+        if self.pod_cidrs.is_empty() { self.inventory.pod_cidrs() } else { self.pod_cidrs.clone() }
+    }
+
+    fn health(&self, left_out: Option<&String>) -> wire::Health {
+        let mut notes: Vec<String> = left_out.into_iter().cloned().chain(self.own.error()).collect();
+        if self.networks().is_empty() {
+            notes.push(
+                "no pod network is known: no Node has spec.podCIDR; start the agent with --pod-cidrs"
+                    .to_owned(),
+            );
+        }
+        self.health.now(&notes)
+    }
+
+    async fn resync(&mut self) -> (wire::Resync, Option<String>) {
+        let kubernetes_version = self.health.version().await;
+        let (inventory, left_out) = self.inventory.report();
+        let resync = wire::Resync {
+            wire_version: WIRE_VERSION,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster_uid: self.cluster_uid.clone(),
+            kubernetes_version,
+            pod_cidrs: self.networks().iter().map(ToString::to_string).collect(),
+            epochs: self.inventory.epochs(),
+            inventory: Some(inventory),
+            commands_in_progress: self.dispatch.in_progress(),
+            instance_id: self.instance_id.clone(),
+            health: Some(self.health(left_out.as_ref())),
+        };
+        (resync, left_out)
+    }
+}
+
+/// `ms` from the controller, within what is sensible.
+fn sensible(ms: u32) -> Duration {
+    Duration::from_millis(ms.into()).clamp(limits::HEARTBEAT_LEAST, limits::HEARTBEAT_MOST)
+}
