@@ -2,6 +2,7 @@
 //!
 //! Objects that cross travel whole, as JSON. Secrets are named and never read; PriorityClasses and RuntimeClasses
 //! belong to a cluster and are named as well. The description is made also when checks refuse: the plan prints both.
+//! What a claim or a volume lacks is left out here and named by the check that needs it.
 
 use std::collections::BTreeMap;
 

@@ -13,9 +13,9 @@ use serde_json::Value;
 use super::{
     facts::Source,
     finding::{note, refuse, warn},
-    quantity,
     read::{Optional, Seen},
 };
+use crate::inventory::quantity;
 
 /// Conditions of a claim that say that a resize or a modification is under way or stuck.
 const BUSY: [&str; 6] = [
@@ -121,12 +121,12 @@ fn busy(claim: &PersistentVolumeClaim, subject: &str) -> Vec<Finding> {
     findings
 }
 
-fn asked(claim: &PersistentVolumeClaim) -> Option<f64> {
+fn asked(claim: &PersistentVolumeClaim) -> Option<u64> {
     let requests = claim.spec.as_ref()?.resources.as_ref()?.requests.as_ref()?;
     quantity::bytes(&requests.get("storage")?.0)
 }
 
-fn capacity(status: &PersistentVolumeClaimStatus) -> Option<f64> {
+fn capacity(status: &PersistentVolumeClaimStatus) -> Option<u64> {
     quantity::bytes(&status.capacity.as_ref()?.get("storage")?.0)
 }
 

@@ -28,7 +28,6 @@ mod k13_writers;
 mod k14_service;
 mod k15_nodes;
 mod planned;
-mod quantity;
 mod read;
 mod read_source;
 mod read_target;
