@@ -30,6 +30,8 @@ pub mod rejection;
 pub mod reply;
 pub mod slice;
 pub mod state;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod tokens;
 pub mod volume;

@@ -123,3 +123,7 @@ impl fmt::Display for Slice {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "slice_tests.rs"]
+mod tests;

@@ -23,6 +23,10 @@ pub(super) fn root() -> PathBuf {
     std::env::var_os("FERRY_WORLD_ROOT").map_or_else(|| checkout.join("target/world"), PathBuf::from)
 }
 
+/// Positions in `/proc/<pid>/stat` after the command's name: its fields 20 and 22.
+const THREADS: usize = 17;
+const START_TIME: usize = 19;
+
 /// A run's name: `<process number>-<start time in clock ticks since boot>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunId {
@@ -59,12 +63,15 @@ impl std::fmt::Display for RunId {
 }
 
 /// When process `pid` started, in clock ticks since boot; nothing if it is gone or only waits to be reaped.
+///
+/// A process whose first thread has ended while others still do counts as there: its sockets are open until then.
 pub(super) fn start_time(pid: i32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name stands in parentheses and may hold anything: fields are counted after the last one.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    (state != "Z" && state != "X").then(|| fields.nth(18)?.parse().ok()).flatten()
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let threads: u32 = fields.get(THREADS)?.parse().ok()?;
+    let ended = matches!(fields.first(), Some(&"Z" | &"X"));
+    (!ended || threads > 1).then(|| fields.get(START_TIME)?.parse().ok()).flatten()
 }
 
 /// The first child of process `pid`, once it has one.

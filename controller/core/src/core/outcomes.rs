@@ -96,6 +96,8 @@ impl Step<'_> {
         self.record(Entry::ServiceGoverned { service, clusters: clusters.clone() });
         for cluster in clusters {
             self.say_governed(&cluster);
+            // Clusters that govern it already have reported, and do not again.
+            self.mirror_into(&cluster);
         }
     }
 

@@ -16,6 +16,8 @@ mod evidence;
 mod gate;
 mod judge;
 mod stage;
+#[cfg(test)]
+mod stage_tests;
 mod work;
 
 pub use display::{Migration, OrdinalProgress, Phase, StepTime, step_name};

@@ -56,8 +56,15 @@ struct Shape {
     no_csi: bool,
 }
 
-fn main() -> Result<ExitCode> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    run(Arguments::parse().command).unwrap_or_else(|error| {
+        eprintln!("ferry-world: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
         Verb::Build => {
             let tools = build::ensure(&world::kubernetes_release())?;
             for folder in tools.search_path() {

@@ -1,0 +1,5 @@
+//! Tests of the whole core against a small model of the world.
+
+mod crossing;
+mod faults;
+mod world;

@@ -1,0 +1,234 @@
+//! An honest agent: commands as small writes, and the evidence after them.
+//!
+//! It decides from what its cluster shows, never from what it remembers, so a new process goes on where the old one
+//! died. Its mood makes it stop, refuse or lose sight, once.
+
+use std::collections::BTreeMap;
+
+use super::cluster::{Claim, Cluster, Pv, Set};
+use crate::facts::{
+    Adopted, Held, OrdinalVolumes, Outcome, OutcomeResult, Refusal, RefusalCode, Released, Retired, Severity,
+    SourcePrepared, SourceReport, TargetPrepared, TargetReport,
+};
+use crate::{Command, CommandBody, CommandId, Epoch, Ordinal};
+
+/// How the next command is carried out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mood {
+    #[default]
+    Honest,
+    /// Refuses without looking.
+    Refuse(RefusalCode),
+    /// Dies after so many writes.
+    DieAfter(usize),
+    /// Says that it does not know, after so many writes.
+    UnknownAfter(usize),
+}
+
+#[derive(Default)]
+pub(crate) struct Agent {
+    pub(crate) instance: String,
+    pub(crate) unacked: BTreeMap<CommandId, Outcome>,
+    /// Everything that this process ever said of commands.
+    pub(crate) said: Vec<Outcome>,
+    /// Dies on the nth command from now, after so many writes.
+    pub(crate) dies_on: Option<(usize, usize)>,
+    pub(crate) mood: Mood,
+}
+
+impl Agent {
+    pub(crate) fn new(cluster: &str, serial: u64) -> Self {
+        Self { instance: format!("{cluster}-agent-{serial}"), ..Self::default() }
+    }
+}
+
+pub(crate) type Write = Box<dyn Fn(&mut Cluster)>;
+
+pub(crate) fn refusal(code: RefusalCode, message: &str) -> OutcomeResult {
+    OutcomeResult::Refusal(Refusal { code, message: message.to_owned(), step: 5 })
+}
+
+fn keep(ordinal: Ordinal, epoch: Epoch) -> Write {
+    Box::new(move |cluster| {
+        let kept = cluster.kept.entry(ordinal).or_default();
+        *kept = epoch.0.max(*kept);
+    })
+}
+
+fn stale(cluster: &Cluster, ordinal: Ordinal, epoch: Epoch) -> Result<(), OutcomeResult> {
+    let kept = cluster.kept.get(&ordinal).copied().unwrap_or_default();
+    if epoch.0 < kept {
+        Err(refusal(RefusalCode::StaleEpoch, "the cluster keeps a higher one"))
+    } else {
+        Ok(())
+    }
+}
+
+fn expect(condition: bool, message: &str) -> Result<(), OutcomeResult> {
+    if condition { Ok(()) } else { Err(refusal(RefusalCode::NotReady, message)) }
+}
+
+/// The writes that the command still needs here, or why it is refused.
+pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>, OutcomeResult> {
+    let slice = cluster.set.as_ref().map(|set| set.slice).unwrap_or_default();
+    let mut writes: Vec<Write> = Vec::new();
+    match &command.body {
+        CommandBody::InspectSource | CommandBody::InspectTarget { .. } | CommandBody::Settle { .. } => {}
+        CommandBody::PrepareSource { epochs, .. } => {
+            for of in epochs {
+                stale(cluster, of.ordinal, of.epoch)?;
+                writes.push(keep(of.ordinal, of.epoch));
+            }
+        }
+        CommandBody::PrepareTarget { description, slice, epochs, .. } => {
+            let (templates, slice) = (description.ordinals.first().map_or(0, |of| of.volumes.len()), *slice);
+            let service = !description.service.is_empty();
+            writes.push(Box::new(move |cluster| {
+                cluster.shape.templates = u32::try_from(templates).unwrap();
+                cluster.shape.service = service;
+                if cluster.set.is_none() {
+                    cluster.set = Some(Set { uid: cluster.new_uid("set"), slice });
+                }
+            }));
+            for of in epochs {
+                stale(cluster, of.ordinal, of.epoch)?;
+                writes.push(keep(of.ordinal, of.epoch));
+                writes.push(bury(of.ordinal));
+            }
+        }
+        CommandBody::Hold { ordinal, source, slice: expected, volumes, .. } => {
+            stale(cluster, *ordinal, command.epoch)?;
+            expect(slice == *expected, "the slice is another one")?;
+            expect(cluster.pods.contains_key(ordinal) == *source, "the pod is where it should not be")?;
+            let has = cluster.pvs.values().any(|pv| volumes.iter().any(|volume| volume.handle == pv.handle));
+            expect(!has, "a PersistentVolume of that handle is here")?;
+            writes.push(keep(*ordinal, command.epoch));
+        }
+        CommandBody::Release { ordinal, from_slice, to_slice, pod_uid, .. } => {
+            stale(cluster, *ordinal, command.epoch)?;
+            expect(slice == *from_slice || slice == *to_slice, "the slice is another one")?;
+            if slice == *from_slice {
+                let same = cluster.pods.get(ordinal).is_some_and(|pod| pod.uid == *pod_uid);
+                expect(same, "the pod is another one")?;
+            }
+            writes.push(keep(*ordinal, command.epoch));
+            let (ordinal, to) = (*ordinal, *to_slice);
+            writes.push(Box::new(move |cluster| cluster.set.as_mut().unwrap().slice = to));
+            writes.push(Box::new(move |cluster| {
+                cluster.pods.remove(&ordinal);
+            }));
+            writes.push(bury(ordinal));
+        }
+        CommandBody::Adopt { ordinal, from_slice, to_slice, volumes, .. } => {
+            stale(cluster, *ordinal, command.epoch)?;
+            expect(slice == *from_slice || slice == *to_slice, "the slice is another one")?;
+            writes.push(keep(*ordinal, command.epoch));
+            for of in volumes.clone() {
+                writes.push(Box::new(move |cluster| adopt_volume(cluster, &of.claim.name, &of.handle)));
+            }
+            let (ordinal, to) = (*ordinal, *to_slice);
+            writes.push(Box::new(move |cluster| cluster.set.as_mut().unwrap().slice = to));
+            writes.push(Box::new(move |cluster| cluster.run_pod(ordinal)));
+        }
+        CommandBody::Retire { ordinal, volumes } => {
+            stale(cluster, *ordinal, command.epoch)?;
+            for of in volumes.clone() {
+                writes.push(Box::new(move |cluster| {
+                    assert!(!cluster.is_bound(&of.volume.name), "a Bound volume is retired");
+                    cluster.pvs.remove(&of.volume.name);
+                }));
+            }
+        }
+    }
+    Ok(writes)
+}
+
+/// Real claims make way for tombstones; the disk stays.
+fn bury(ordinal: Ordinal) -> Write {
+    Box::new(move |cluster| {
+        for claim in cluster.claims_of(ordinal) {
+            let real = cluster.claims.get(&claim).is_none_or(|found| found.volume.is_some());
+            if real {
+                let uid = cluster.new_uid("tombstone");
+                cluster.claims.insert(claim, Claim { uid, volume: None });
+            }
+        }
+    })
+}
+
+fn adopt_volume(cluster: &mut Cluster, claim: &str, handle: &str) {
+    let name = format!("ferry-{handle}");
+    if cluster.is_bound(&name) {
+        return;
+    }
+    let uid = cluster.new_uid("pv");
+    cluster.pvs.insert(name.clone(), Pv { uid, handle: handle.into(), claim: claim.into(), bytes: 1 << 30 });
+    let uid = cluster.new_uid("claim");
+    cluster.claims.insert(claim.to_owned(), Claim { uid, volume: Some(name) });
+}
+
+/// What the agent says after the writes.
+pub(crate) fn evidence(cluster: &Cluster, command: &Command) -> OutcomeResult {
+    let set = cluster.set.clone().unwrap_or_default();
+    match &command.body {
+        CommandBody::InspectSource => OutcomeResult::SourceReport(Box::new(SourceReport {
+            description: cluster.describe(),
+            findings: cluster.findings.clone(),
+        })),
+        CommandBody::InspectTarget { known_uids, .. } => {
+            let mut findings = cluster.findings.clone();
+            if !set.uid.is_empty() && !known_uids.contains(&set.uid) {
+                findings.push(crate::facts::Finding {
+                    check: "K4".to_owned(),
+                    code: "K4-name-taken".to_owned(),
+                    severity: Severity::Refuse,
+                    ..crate::facts::Finding::default()
+                });
+            }
+            OutcomeResult::TargetReport(TargetReport {
+                findings,
+                slice: cluster.set.as_ref().map(|set| set.slice),
+                stateful_set_uid: set.uid,
+                planned_writes: vec!["create StatefulSet db".to_owned()],
+            })
+        }
+        CommandBody::PrepareSource { .. } => OutcomeResult::SourcePrepared(SourcePrepared {
+            ordinals: set
+                .slice
+                .ordinals()
+                .map(|ordinal| OrdinalVolumes { ordinal, volumes: cluster.volumes_of(ordinal) })
+                .collect(),
+            stateful_set: cluster.stateful_set(),
+        }),
+        CommandBody::PrepareTarget { .. } => {
+            OutcomeResult::TargetPrepared(TargetPrepared { stateful_set_uid: set.uid, slice: set.slice })
+        }
+        CommandBody::Hold { ordinal, source, .. } => OutcomeResult::Held(Held {
+            node: source.then(|| cluster.node()),
+            pod_uid: cluster.pods.get(ordinal).map(|pod| pod.uid.clone()).unwrap_or_default(),
+            available: u32::try_from(cluster.pods.values().filter(|pod| pod.ready).count()).unwrap(),
+            template_digest: cluster.template.clone(),
+        }),
+        CommandBody::Release { pod_uid, volumes, node, .. } => OutcomeResult::Released(Released {
+            pod_uid: pod_uid.clone(),
+            volumes: volumes.clone(),
+            node: Some(node.clone()),
+            detached: true,
+            epoch_kept: command.epoch,
+        }),
+        CommandBody::Adopt { ordinal, .. } => {
+            let pod = cluster.pods[ordinal].clone();
+            OutcomeResult::Adopted(Adopted {
+                pod_uid: pod.uid,
+                pod_address: pod.address,
+                node: Some(cluster.node()),
+                volumes: cluster.volumes_of(*ordinal),
+                epoch_kept: command.epoch,
+            })
+        }
+        CommandBody::Retire { volumes, .. } => OutcomeResult::Retired(Retired {
+            pv_names: volumes.iter().map(|of| of.volume.name.clone()).collect(),
+        }),
+        CommandBody::Settle { .. } => OutcomeResult::Settled,
+    }
+}
