@@ -72,6 +72,18 @@ fn a_second_attach_is_logged_as_a_violation_with_all_that_is_known() {
 }
 
 #[test]
+fn a_rule_that_refuses_has_changed_nothing() {
+    let (_dir, array) = new_array();
+    let before = array.state().unwrap();
+    let refused = array.decide(Asked::new(Op::DeleteVolume, "v", "east"), Outcome::Ok, |state| {
+        state.volumes.clear();
+        Err::<Granted<()>, _>(Refusal::UnknownVolume { handle: "v".into() })
+    });
+    assert!(refused.unwrap().is_err());
+    assert_eq!(array.state().unwrap().volumes, before.volumes);
+}
+
+#[test]
 fn a_log_cut_short_is_completed_by_the_next_decision() {
     let (dir, array) = new_array();
     attach(&array, "east").unwrap();
