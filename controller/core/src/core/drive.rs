@@ -86,7 +86,7 @@ impl Step<'_> {
             Stage::Gating => {
                 let passes = match (governed, &work.handoff) {
                     (Some(governed), Some(handoff)) => {
-                        ordinal_converged(self.observed, workload, handoff, governed).is_ok()
+                        ordinal_converged(self.observed, workload, (handoff, &migration.to), governed).is_ok()
                     }
                     (None, _) | (_, None) => true,
                 };

@@ -81,7 +81,11 @@ pub(crate) fn apply_event(state: &mut State, id: &MigrationId, event: &Event, at
     scene.apply(event);
     if stage.is_over() {
         migration.ended_at = Some(at);
-        migration.phase = if stage == Stage::Completed { Phase::Completed } else { Phase::Refused };
+        migration.phase = Phase::Refused;
+        if stage == Stage::Completed {
+            migration.phase = Phase::Completed;
+            migration.message.clear();
+        }
         state.work.remove(id);
         drop_oldest_ended(state);
     }

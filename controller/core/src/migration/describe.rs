@@ -54,7 +54,7 @@ fn stage_waits(state: &State, observed: &Observed, migration: &Migration, work: 
         }),
         Stage::Gating => governed.and_then(|governed| {
             let handoff = work.handoff.as_ref()?;
-            gate::ordinal_converged(observed, &migration.workload, handoff, governed).err()
+            gate::ordinal_converged(observed, &migration.workload, (handoff, &migration.to), governed).err()
         }),
         Stage::Between | Stage::Adopting => state
             .ledger

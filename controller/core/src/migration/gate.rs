@@ -83,12 +83,12 @@ pub(crate) fn converged(
     Ok(())
 }
 
-/// Step 11: the handed-over ordinal has exactly one endpoint in every cluster, the new pod's, and that pod is Ready;
-/// no endpoint has the old address.
+/// Step 11: the handed-over ordinal has exactly one endpoint in every cluster, a pod of the target, and that pod is
+/// Ready; no endpoint has the old address.
 pub(crate) fn ordinal_converged(
     observed: &Observed,
     workload: &Workload,
-    handoff: &Handoff,
+    (handoff, target): (&Handoff, &ClusterName),
     (service, clusters): (&ServiceName, &BTreeSet<ClusterName>),
 ) -> Result<(), WaitsFor> {
     let union = settled_endpoints(observed, service, clusters)?;
@@ -100,10 +100,11 @@ pub(crate) fn ordinal_converged(
             named.len()
         ));
     };
-    if endpoint.address != handoff.pod_address {
+    // The pod may have been made anew since it was adopted: what counts is that it is the target's.
+    if *origin != target {
         return Err(format!(
-            "{pod} resolves to {} (from cluster {origin}); expected the new pod's {}",
-            endpoint.address, handoff.pod_address
+            "{pod} resolves to {} in cluster {origin}; expected an address in cluster {target}",
+            endpoint.address
         ));
     }
     if !endpoint.pod_ready {
@@ -112,7 +113,7 @@ pub(crate) fn ordinal_converged(
     // Another replica may have been given the address since: its own name says so.
     let old_pod = handoff.released.as_ref().map_or("", |released| released.pod_uid.as_str());
     let old = union.iter().find(|(_, endpoint)| {
-        endpoint.address != handoff.pod_address
+        endpoint.hostname != pod
             && handoff.old_addresses.contains(&endpoint.address)
             && (endpoint.hostname.is_empty() || endpoint.pod_uid == old_pod)
     });

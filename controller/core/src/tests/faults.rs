@@ -132,9 +132,7 @@ fn calm(world: &mut World) {
     world.attach_all();
 }
 
-fn cross(shape: Shape, order: Order, faults: &[Fault]) -> World {
-    let mut world = World::new(shape);
-    world.keep_snapshots = true;
+fn cross(mut world: World, order: Order, faults: &[Fault]) -> World {
     world.begin("east", "west", order);
     for fault in faults {
         inflict(&mut world, *fault);
@@ -145,7 +143,7 @@ fn cross(shape: Shape, order: Order, faults: &[Fault]) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 4_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn faults_break_nothing_and_everything_ends(
@@ -154,7 +152,7 @@ proptest! {
         faults in prop::collection::vec(fault(), 0..120),
     ) {
         let order = if lowest { Order::LowestFirst } else { Order::HighestFirst };
-        let mut world = cross(shape, order, &faults);
+        let mut world = cross(World::new(shape), order, &faults);
         let all: Vec<u32> = Slice::new(shape.start, shape.replicas).ordinals().collect();
         let migration = world.migration().clone();
         let (there, gone) = match migration.phase {
@@ -175,13 +173,18 @@ proptest! {
         let disks = world.cluster(there).pvs.len();
         prop_assert_eq!(disks, (shape.replicas * shape.templates) as usize);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn replay_from_every_snapshot_gives_the_same_bytes(
         faults in prop::collection::vec(fault(), 0..25),
     ) {
-        let shape = Shape { start: 1, replicas: 2, templates: 1, service: true };
-        cross(shape, Order::HighestFirst, &faults).replay_from_every_snapshot();
+        let mut world = World::new(Shape { start: 1, replicas: 2, templates: 1, service: true });
+        world.keep_snapshots = true;
+        cross(world, Order::HighestFirst, &faults).replay_from_every_snapshot();
     }
 }
 

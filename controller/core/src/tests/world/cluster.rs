@@ -86,6 +86,11 @@ impl Cluster {
         }
     }
 
+    /// What its pods' addresses begin with.
+    pub(crate) fn prefix(&self) -> String {
+        format!("10.{}.", self.net)
+    }
+
     fn serial(&mut self) -> u64 {
         self.serial += 1;
         self.serial

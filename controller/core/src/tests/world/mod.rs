@@ -335,7 +335,7 @@ impl World {
             (_, Err(refusal)) => refusal,
             (_, Ok(writes)) => {
                 if matches!(command.body, crate::CommandBody::Retire { .. }) {
-                    referee::endpoints_converged(&self.clusters, &command.body);
+                    referee::endpoints_converged(&self.clusters, cluster, &command.body);
                 }
                 for write in writes.into_iter().take(stop_after) {
                     write(self.clusters.get_mut(cluster).unwrap());

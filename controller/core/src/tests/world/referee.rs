@@ -38,22 +38,25 @@ pub(super) fn look(clusters: &BTreeMap<ClusterName, Cluster>) {
     assert!(gaps <= 1, "I3: {gaps} ordinals are missing between {first} and {last}");
 }
 
-/// When the source's last trace of an ordinal goes, every cluster must resolve it to the new pod only.
-pub(super) fn endpoints_converged(clusters: &BTreeMap<ClusterName, Cluster>, retire: &CommandBody) {
+/// When the source's last trace of an ordinal goes, every cluster must resolve it to one pod, outside the source.
+pub(super) fn endpoints_converged(
+    clusters: &BTreeMap<ClusterName, Cluster>,
+    source: &ClusterName,
+    retire: &CommandBody,
+) {
     let CommandBody::Retire { ordinal, .. } = retire else { return };
     let hostname = db().pod(*ordinal);
     for (name, cluster) in clusters.iter().filter(|(_, cluster)| cluster.governed) {
         let own = cluster.endpoints();
-        let all: Vec<_> = cluster
+        let resolved: Vec<&str> = cluster
             .mirrored
             .values()
             .flatten()
             .chain(&own)
             .filter(|endpoint| endpoint.hostname == hostname)
-            .map(|endpoint| endpoint.address.clone())
+            .map(|endpoint| endpoint.address.as_str())
             .collect();
-        let running: Vec<_> =
-            clusters.values().filter_map(|of| of.pods.get(ordinal)).map(|pod| pod.address.clone()).collect();
-        assert_eq!(all, running, "gate: {name} resolves {hostname} otherwise than it runs");
+        let outside = resolved.iter().all(|address| !address.starts_with(&clusters[source].prefix()));
+        assert!(outside && resolved.len() == 1, "gate: {name} resolves {hostname} to {resolved:?}");
     }
 }
