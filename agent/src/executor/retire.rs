@@ -21,7 +21,7 @@ const STEP: u32 = 12;
 /// Finalizers that controllers take off when the volume is free.
 const KNOWN: [&str; 2] =
     ["kubernetes.io/pv-protection", "external-provisioner.volume.kubernetes.io/finalizer"];
-/// Prefix of the attacher's finalizer; the driver's name follows.
+/// Prefix of the attacher's finalizer; the driver's name, spelt in its own way, follows.
 const ATTACHER: &str = "external-attacher/";
 
 /// Deletes the Released PersistentVolumes.
@@ -54,7 +54,7 @@ async fn delete(ctx: &Context, disk: &Recorded) -> Halted<()> {
         ))
         .into());
     }
-    stuck(&key, disk, &volume)?;
+    stuck(&key, &volume)?;
     if !object::is_ending(&volume) {
         match api::delete(ctx, &key, uid, Some(object::version(&volume))).await? {
             Written::Done(_) | Written::Missing => {}
@@ -69,7 +69,7 @@ async fn delete(ctx: &Context, disk: &Recorded) -> Halted<()> {
                 Stop::conflict(format!("{key} was made anew by somebody else; it is not touched")).into()
             );
         }
-        stuck(&key, disk, &now)?;
+        stuck(&key, &now)?;
         wait.pause(format!("the deletion of {key}{}", held_by(&now))).await?;
     }
     Ok(())
@@ -89,13 +89,9 @@ async fn detached(ctx: &Context, disk: &Recorded) -> Result<(), Stop> {
     )))
 }
 
-fn stuck(key: &Key, disk: &Recorded, volume: &Value) -> Result<(), Stop> {
+fn stuck(key: &Key, volume: &Value) -> Result<(), Stop> {
     let mut finalizers = object::finalizers_beyond(volume, &KNOWN);
-    finalizers.retain(|finalizer| {
-        finalizer
-            .strip_prefix(ATTACHER)
-            .is_none_or(|driver| driver.replace('/', "-") != disk.id.driver.replace('/', "-"))
-    });
+    finalizers.retain(|finalizer| !finalizer.starts_with(ATTACHER));
     if finalizers.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,129 @@
+//! Every executor of the agent on real API servers: twice in a row, killed at each write and run again, and refusing
+//! what it must refuse.
+//!
+//! Two control planes with simulated nodes (clusters.rs says what is real and what is not), one world for all tests.
+//! Each test has workloads of its own in namespaces of its own. The kill tests print how many kill points they
+//! covered. `cargo test -p ferry-tests --test executors -- <filter>` runs some of them.
+
+#[path = "executors/cases.rs"]
+mod cases;
+#[path = "executors/clusters.rs"]
+mod clusters;
+#[path = "executors/journey.rs"]
+mod journey;
+#[path = "executors/kill.rs"]
+mod kill;
+#[path = "executors/refusals.rs"]
+mod refusals;
+#[path = "executors/witness.rs"]
+mod witness;
+#[path = "executors/workload.rs"]
+mod workload;
+
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use anyhow::{Context, Result, ensure};
+use clusters::Clusters;
+use ferry_tests::{
+    build,
+    world::{self, Config, World},
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::Handle;
+use workload::Shape;
+
+/// Tests at once: they mostly wait for controllers.
+const AT_ONCE: usize = 3;
+
+fn main() -> Result<ExitCode> {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    if arguments.list {
+        return Ok(libtest_mimic::run(&arguments, trials(None, &Arc::default())).exit_code());
+    }
+    let tools = build::ensure(&world::kubernetes_release())?;
+    let dir = world::enter()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let config = Config::two_simulated_clusters(tools, 2);
+    ensure!(
+        config.test_csi.is_some(),
+        "the program test-csi is not beside this one: build the package's binaries"
+    );
+    let clusters = runtime.block_on(async {
+        let world = World::up(&dir, &config).await?;
+        Clusters::of(&world).await.context("cannot complete the simulated nodes")
+    })?;
+    let points = Arc::new(AtomicUsize::new(0));
+    let conclusion =
+        libtest_mimic::run(&arguments, trials(Some((clusters, runtime.handle().clone())), &points));
+    println!("kill points covered: {}", points.load(Ordering::SeqCst));
+    Ok(conclusion.exit_code())
+}
+
+/// Every test; without clusters only their names are of use.
+fn trials(on: Option<(Clusters, Handle)>, points: &Arc<AtomicUsize>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for parallel in [false, true] {
+        let name = if parallel { "twice-parallel" } else { "twice-ordered" };
+        let shape = Shape { replicas: 3, parallel };
+        trials.push(trial(&on, name, move |clusters| async move {
+            cases::there_and_back(&clusters, name, shape).await
+        }));
+    }
+    for verb in cases::SCRIPT {
+        let points = Arc::clone(points);
+        trials.push(trial(&on, &format!("killed-{verb:?}"), move |clusters| async move {
+            let covered = cases::killed(&clusters, verb).await?;
+            points.fetch_add(covered, Ordering::SeqCst);
+            println!("{verb:?}: killed at {covered} points");
+            Ok(())
+        }));
+    }
+    trials.push(trial(&on, "refused-stale-epoch", |clusters| async move {
+        refusals::stale_epoch(&clusters).await
+    }));
+    trials.push(trial(
+        &on,
+        "refused-finalizer",
+        |clusters| async move { refusals::finalizer(&clusters).await },
+    ));
+    trials.push(trial(&on, "refused-policy", |clusters| async move { refusals::policy(&clusters).await }));
+    trials.push(trial(&on, "refused-scaled", |clusters| async move { refusals::scaled(&clusters).await }));
+    trials.push(trial(
+        &on,
+        "refused-name-taken",
+        |clusters| async move { refusals::name_taken(&clusters).await },
+    ));
+    trials.push(trial(&on, "refused-leftover-volume", |clusters| async move {
+        refusals::leftover(&clusters).await
+    }));
+    trials.push(trial(&on, "unknown-node", |clusters| async move { refusals::node(&clusters).await }));
+    trials.push(trial(
+        &on,
+        "unknown-attachment",
+        |clusters| async move { refusals::attachment(&clusters).await },
+    ));
+    trials.push(trial(&on, "unknown-pod", |clusters| async move { refusals::pod(&clusters).await }));
+    trials
+}
+
+fn trial<F>(
+    on: &Option<(Clusters, Handle)>,
+    name: &str,
+    test: impl FnOnce(Clusters) -> F + Send + 'static,
+) -> Trial
+where
+    F: Future<Output = Result<()>>,
+{
+    let on = on.clone();
+    Trial::test(name, move || {
+        let (clusters, runtime) = on.ok_or_else(|| Failed::from("no clusters"))?;
+        runtime.block_on(test(clusters)).map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}

@@ -1,0 +1,104 @@
+//! Two control planes with simulated nodes, made to behave as a kubelet's would where executors look.
+//!
+//! Real are etcd, the API servers, the controller managers, the schedulers, the CSI sidecars and the array behind
+//! them: claims are provisioned, VolumeAttachments come and go. Simulated by kwok are the nodes: their pods are only
+//! said to run. What a kubelet would add is added here: the CSINode that names the driver, the annotation that lets
+//! the attach-detach controller work for the node, a boot id, and Leases that are renewed quickly enough for a test.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result};
+use ferry_tests::{
+    array::{Array, DRIVER, Op, Outcome, Seat, rules, store::Asked},
+    world::{Cluster, World},
+};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::Node, storage::v1::CSINode};
+use kube::{
+    Api, Client, Config,
+    api::{Patch, PatchParams, PostParams},
+    client::ClientBuilder,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::json;
+
+use crate::kill::Kill;
+
+/// How often the nodes' Leases are renewed.
+const RENEWAL: Duration = Duration::from_millis(250);
+
+/// The clusters, by name.
+#[derive(Clone)]
+pub(crate) struct Clusters {
+    configs: BTreeMap<String, Config>,
+    clients: BTreeMap<String, Client>,
+}
+
+impl Clusters {
+    /// Makes the nodes of `world` complete and keeps their Leases renewed.
+    pub(crate) async fn of(world: &World) -> Result<Self> {
+        let array = Array::open(world.array_dir()).context("cannot open the array")?;
+        let (mut configs, mut clients) = (BTreeMap::new(), BTreeMap::new());
+        for cluster in world.clusters() {
+            let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
+            let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+            let client = cluster.client().await?;
+            for node in cluster.nodes() {
+                complete(&client, &array, cluster, node.name()).await?;
+                tokio::spawn(renew(client.clone(), node.name().to_owned()));
+            }
+            configs.insert(cluster.name().to_owned(), config);
+            clients.insert(cluster.name().to_owned(), client);
+        }
+        Ok(Self { configs, clients })
+    }
+
+    /// The test's own client.
+    pub(crate) fn client(&self, cluster: &str) -> Client {
+        self.clients[cluster].clone()
+    }
+
+    /// A client as a new process would have it, with `kill` around it.
+    pub(crate) fn mortal(&self, cluster: &str, kill: &Kill) -> Result<Client> {
+        let config = self.configs[cluster].clone();
+        Ok(ClientBuilder::try_from(config)?.with_layer(kill).build())
+    }
+
+    /// Their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &String> {
+        self.clients.keys()
+    }
+}
+
+/// What the node's kubelet would have written.
+async fn complete(client: &Client, array: &Array, cluster: &Cluster, node: &str) -> Result<()> {
+    let seat = Seat::new(cluster.name(), node);
+    let asked = Asked::new(Op::RegisterNode, "", cluster.name()).on(&seat);
+    array.decide(asked, Outcome::Ok, |state| Ok(rules::register_node(state, &seat)))??;
+    let nodes: Api<Node> = Api::all(client.clone());
+    let annotation = json!({"metadata": {"annotations": {
+        "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+        "csi.volume.kubernetes.io/nodeid": json!({DRIVER: seat.node_id()}).to_string(),
+    }}});
+    let object = nodes.patch(node, &PatchParams::default(), &Patch::Merge(annotation)).await?;
+    let boot = json!({"status": {"nodeInfo": {"bootID": format!("boot-of-{node}")}}});
+    nodes.patch_status(node, &PatchParams::default(), &Patch::Merge(boot)).await?;
+    let drivers: CSINode = serde_json::from_value(json!({
+        "metadata": {"name": node, "ownerReferences": [{
+            "apiVersion": "v1", "kind": "Node", "name": node, "uid": object.metadata.uid,
+        }]},
+        "spec": {"drivers": [{"name": DRIVER, "nodeID": seat.node_id(), "topologyKeys": []}]},
+    }))?;
+    Api::<CSINode>::all(client.clone()).create(&PostParams::default(), &drivers).await?;
+    Ok(())
+}
+
+/// Renews a node's Lease for as long as the test runs.
+async fn renew(client: Client, node: String) {
+    let leases: Api<Lease> = Api::namespaced(client, "kube-node-lease");
+    loop {
+        let renewal = json!({"spec": {"renewTime": format!("{:.6}", jiff::Timestamp::now())}});
+        // kwok writes the same object: a lost race is made up for by the next renewal.
+        let _ = leases.patch(&node, &PatchParams::default(), &Patch::Merge(renewal)).await;
+        tokio::time::sleep(RENEWAL).await;
+    }
+}

@@ -1,0 +1,283 @@
+//! A migration by hand: what the controller's core would decide, as a script for one workload.
+//!
+//! It keeps what evidence says (uids, manifests, slices) and makes the next command from it, so that executors are
+//! called exactly as agents call them. It knows nothing of how they work.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use ferry_agent::{
+    context::{Context, Facts},
+    executor, inspect,
+    outcome::{Evidence, Stop},
+    progress::Queue,
+};
+use ferry_proto::agent::v1::{
+    Adopt, ClaimedVolume, Description, Hold, InspectSource, Manifest, NodeIdentity, OrdinalEpoch,
+    PrepareSource, PrepareTarget, Release, Retire, Settle, Slice, VolumeId, command::Body,
+};
+use kube::Client;
+use tokio::time::Instant;
+
+use crate::{clusters::Clusters, workload};
+
+/// Time for one command.
+const COMMAND: Duration = Duration::from_secs(90);
+
+/// One command of the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verb {
+    PrepareSource,
+    PrepareTarget,
+    HoldSource,
+    HoldTarget,
+    Release,
+    Adopt,
+    Retire,
+    SettleSource,
+    SettleTarget,
+    EndSource,
+    EndTarget,
+}
+
+/// A migration under way.
+#[derive(Clone)]
+pub(crate) struct Journey {
+    /// Namespace of the workload.
+    pub(crate) namespace: String,
+    /// Cluster that has the ordinals at the beginning.
+    pub(crate) source: String,
+    /// Cluster that has them at the end.
+    pub(crate) target: String,
+    /// Its name.
+    pub(crate) migration: String,
+    /// Epoch of each ordinal.
+    pub(crate) epochs: BTreeMap<u32, u64>,
+    /// The ordinal in handoff.
+    pub(crate) ordinal: u32,
+    /// StatefulSets by cluster.
+    pub(crate) uids: BTreeMap<String, String>,
+    /// Slices by cluster.
+    pub(crate) slices: BTreeMap<String, Slice>,
+    /// Volumes by ordinal, as the ledger has them.
+    pub(crate) volumes: BTreeMap<u32, Vec<ClaimedVolume>>,
+    /// The workload as the source describes it.
+    pub(crate) description: Description,
+    /// The source's StatefulSet after preparation: it carries the originals.
+    pub(crate) originals: Option<Manifest>,
+    /// What Hold said on the source.
+    pub(crate) node: Option<NodeIdentity>,
+    /// The pod it named.
+    pub(crate) pod_uid: String,
+}
+
+impl Journey {
+    /// Describes the workload in `source`, with every ordinal at epoch 1.
+    pub(crate) async fn plan(
+        clusters: &Clusters,
+        namespace: &str,
+        source: &str,
+        target: &str,
+    ) -> Result<Self> {
+        let mut journey = Self {
+            namespace: namespace.to_owned(),
+            source: source.to_owned(),
+            target: target.to_owned(),
+            migration: format!("m-{namespace}-{source}"),
+            epochs: BTreeMap::new(),
+            ordinal: 0,
+            uids: BTreeMap::new(),
+            slices: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            description: Description::default(),
+            originals: None,
+            node: None,
+            pod_uid: String::new(),
+        };
+        let ctx = journey.context(clusters.client(source), source, 0);
+        let report = inspect::source(&ctx, InspectSource {}).await;
+        let Ok(Evidence::SourceReport(report)) = report else { bail!("no description: {report:?}") };
+        let description = report.description.context("the source describes nothing")?;
+        let slice = description.slice.context("no slice")?;
+        journey.epochs = ordinals(slice).map(|ordinal| (ordinal, 1)).collect();
+        journey.uids.insert(source.to_owned(), description.uid.clone());
+        journey.slices.insert(source.to_owned(), slice);
+        journey.slices.insert(target.to_owned(), Slice { start: slice.start, replicas: 0 });
+        journey.description = description;
+        Ok(journey)
+    }
+
+    /// The way back, once everything has arrived.
+    pub(crate) async fn reversed(&self, clusters: &Clusters) -> Result<Self> {
+        let mut back = Self::plan(clusters, &self.namespace, &self.target, &self.source).await?;
+        back.epochs.clone_from(&self.epochs);
+        for (cluster, uid) in &self.uids {
+            back.uids.entry(cluster.clone()).or_insert_with(|| uid.clone());
+        }
+        Ok(back)
+    }
+
+    /// Begins the handoff of `ordinal`.
+    pub(crate) fn begin(&mut self, ordinal: u32) {
+        self.ordinal = ordinal;
+        *self.epochs.entry(ordinal).or_default() += 1;
+    }
+
+    /// Where `verb` goes.
+    pub(crate) fn cluster(&self, verb: Verb) -> &str {
+        use Verb::{Adopt, EndTarget, HoldTarget, PrepareTarget, SettleTarget};
+        let is_target = matches!(verb, PrepareTarget | HoldTarget | Adopt | SettleTarget | EndTarget);
+        if is_target { &self.target } else { &self.source }
+    }
+
+    /// Carries `verb` out with `client`, as a process that knows nothing would.
+    pub(crate) async fn carry_out(&self, client: Client, verb: Verb) -> Result<Evidence, Stop> {
+        self.carry_out_within(client, verb, COMMAND).await
+    }
+
+    /// [`Journey::carry_out`] with a time of its own.
+    pub(crate) async fn carry_out_within(
+        &self,
+        client: Client,
+        verb: Verb,
+        time: Duration,
+    ) -> Result<Evidence, Stop> {
+        let epoch = match verb {
+            Verb::PrepareSource | Verb::PrepareTarget => self.epochs.values().max().copied().unwrap_or(1),
+            _ => self.epochs[&self.ordinal],
+        };
+        let mut ctx = self.context(client, self.cluster(verb), epoch);
+        ctx.deadline = Instant::now() + time;
+        executor::run(&ctx, self.body(verb)).await
+    }
+
+    /// Takes the evidence of `verb` into the ledger.
+    pub(crate) fn accept(&mut self, verb: Verb, evidence: Evidence) -> Result<()> {
+        match evidence {
+            Evidence::SourcePrepared(prepared) => {
+                self.volumes =
+                    prepared.ordinals.into_iter().map(|entry| (entry.ordinal, entry.volumes)).collect();
+                self.originals = prepared.stateful_set;
+            }
+            Evidence::TargetPrepared(prepared) => {
+                self.uids.insert(self.target.clone(), prepared.stateful_set_uid);
+                self.slices.insert(self.target.clone(), prepared.slice.context("no slice")?);
+            }
+            Evidence::Held(held) if verb == Verb::HoldSource => {
+                self.node = held.node;
+                self.pod_uid = held.pod_uid;
+            }
+            Evidence::Held(_) => {}
+            Evidence::Released(released) => {
+                let after = self.after(&self.source);
+                self.slices.insert(self.source.clone(), after);
+                self.volumes.insert(self.ordinal, released.volumes);
+            }
+            Evidence::Adopted(_) => {
+                let after = self.after(&self.target);
+                self.slices.insert(self.target.clone(), after);
+            }
+            Evidence::Retired(_) | Evidence::Settled(_) => {}
+            other => bail!("{verb:?} gave {other:?}"),
+        }
+        Ok(())
+    }
+
+    /// The slice of `cluster` when the handoff's part there is done.
+    fn after(&self, cluster: &str) -> Slice {
+        let Slice { start, replicas } = self.slices[cluster];
+        let k = self.ordinal;
+        if cluster == self.source {
+            let start = if k == start && replicas > 1 { start + 1 } else { start };
+            Slice { start, replicas: replicas - 1 }
+        } else if replicas == 0 {
+            Slice { start: k, replicas: 1 }
+        } else {
+            Slice { start: start.min(k), replicas: replicas + 1 }
+        }
+    }
+
+    fn body(&self, verb: Verb) -> Body {
+        let uid = self.uids.get(self.cluster(verb)).cloned().unwrap_or_default();
+        let cluster = self.cluster(verb);
+        let (ordinal, from, volumes) =
+            (self.ordinal, self.slices[cluster], || self.volumes[&self.ordinal].clone());
+        let epochs = self.epochs.iter().map(|(&ordinal, &epoch)| OrdinalEpoch { ordinal, epoch }).collect();
+        match verb {
+            Verb::PrepareSource => {
+                Body::PrepareSource(PrepareSource { stateful_set_uid: uid, slice: Some(from), epochs })
+            }
+            Verb::PrepareTarget => Body::PrepareTarget(PrepareTarget {
+                description: Some(self.description.clone()),
+                slice: Some(Slice { start: self.slices[&self.source].start, replicas: 0 }),
+                epochs,
+                known_uids: self.uids.get(&self.target).cloned().into_iter().collect(),
+            }),
+            Verb::HoldSource | Verb::HoldTarget => Body::Hold(Hold {
+                max_unavailable: 0,
+                stateful_set_uid: uid,
+                slice: Some(from),
+                ordinal,
+                source: verb == Verb::HoldSource,
+                volumes: self.ids(),
+            }),
+            Verb::Release => Body::Release(Release {
+                ordinal,
+                stateful_set_uid: uid,
+                from_slice: Some(from),
+                to_slice: Some(self.after(cluster)),
+                volumes: volumes(),
+                node: self.node.clone(),
+                pod_uid: self.pod_uid.clone(),
+            }),
+            Verb::Adopt => Body::Adopt(Adopt {
+                ordinal,
+                stateful_set_uid: uid,
+                from_slice: Some(from),
+                to_slice: Some(self.after(cluster)),
+                volumes: volumes(),
+                storage_classes: std::collections::HashMap::new(),
+            }),
+            Verb::Retire => Body::Retire(Retire { ordinal, volumes: volumes() }),
+            Verb::SettleSource | Verb::SettleTarget | Verb::EndSource | Verb::EndTarget => {
+                Body::Settle(Settle {
+                    max_unavailable: 1,
+                    last: matches!(verb, Verb::EndSource | Verb::EndTarget),
+                    target: matches!(verb, Verb::SettleTarget | Verb::EndTarget),
+                    originals: self.originals.clone(),
+                })
+            }
+        }
+    }
+
+    /// The disks of the ordinal.
+    pub(crate) fn ids(&self) -> Vec<VolumeId> {
+        let volumes = self.volumes.get(&self.ordinal).into_iter().flatten();
+        volumes.map(|v| VolumeId { driver: v.driver.clone(), handle: v.handle.clone() }).collect()
+    }
+
+    fn context(&self, client: Client, cluster: &str, epoch: u64) -> Context {
+        let id = format!("{}/{}/{epoch}", self.migration, self.ordinal);
+        let command = Facts {
+            id: id.clone(),
+            epoch,
+            generation: 1,
+            namespace: self.namespace.clone(),
+            workload: workload::NAME.to_owned(),
+            migration: self.migration.clone(),
+        };
+        let deadline = Instant::now() + COMMAND;
+        Context {
+            client,
+            cluster: cluster.to_owned(),
+            command,
+            deadline,
+            progress: Queue::default().reporter(&id),
+        }
+    }
+}
+
+/// The ordinals of a slice.
+pub(crate) fn ordinals(slice: Slice) -> std::ops::Range<u32> {
+    slice.start..slice.start + slice.replicas
+}
