@@ -11,7 +11,9 @@ use std::{pin::Pin, sync::Arc};
 
 use ferry_core::{Migration, MigrationId, PlanHash, Rejection, Reply, input::Request as Ask};
 use ferry_proto::admin::v1::{
-    self as wire, admin_service_server::AdminService, start_migration_response as started,
+    self as wire,
+    admin_service_server::{AdminService, AdminServiceServer},
+    start_migration_response as started,
 };
 use futures::{FutureExt, Stream, StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -43,6 +45,12 @@ impl Admin {
     #[must_use]
     pub fn new(handle: Handle, authority: Arc<Authority>, shutdown: CancellationToken) -> Self {
         Self { handle, authority, watchers: Arc::new(Semaphore::new(limits::MAX_WATCHERS)), shutdown }
+    }
+
+    /// As a gRPC service with its bound on requests.
+    #[must_use]
+    pub fn service(self) -> AdminServiceServer<Self> {
+        AdminServiceServer::new(self).max_decoding_message_size(limits::MAX_ADMIN_MESSAGE_BYTES)
     }
 
     async fn ask(&self, body: Ask) -> Result<Reply, Failure> {

@@ -1,7 +1,8 @@
 //! The shell's clock: the one place that turns the system's time into what the core and certificates understand.
 //!
 //! The core gets Unix milliseconds with each input; certificates are compared in seconds. A system clock before 1970
-//! reads as 1970: everything is expired then, which is the safe side.
+//! reads as 1970: everything then is in the future, tokens live on and timers wait, and nothing moves by mistake.
+//! Durations of the shell's own (time-outs, heartbeats) run on tokio's monotonic clock and are not here.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,7 +1,8 @@
 //! The command `ferry-controller`: arguments, signals, exit codes; everything else is the library's.
 //!
 //! Exit codes: 0 stopped as told; 1 cannot start or serve; 2 wrong usage; 74 the journal failed while running (the
-//! process ends at once, so that a new one recovers what is really on the disk).
+//! process ends at once, so that a new one recovers what is really on the disk). What a person or a script asked for
+//! goes to standard output (the first credential, the address, the version), everything else to standard error.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 

@@ -14,10 +14,6 @@ use std::{
 };
 
 use ferry_core::Core;
-use ferry_proto::{
-    admin::v1::admin_service_server::AdminServiceServer, agent::v1::agent_service_server::AgentServiceServer,
-    enroll::v1::enroll_service_server::EnrollServiceServer,
-};
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -200,13 +196,6 @@ fn router(
     down: &CancellationToken,
 ) -> tonic::transport::server::Router<tower::layer::util::Stack<AuthorizeLayer, tower::layer::util::Identity>>
 {
-    let agents = AgentServiceServer::new(Sessions::new(handle.clone(), down.clone()))
-        .max_decoding_message_size(limits::MAX_AGENT_MESSAGE_BYTES)
-        .max_encoding_message_size(limits::MAX_COMMAND_BYTES);
-    let people = AdminServiceServer::new(Admin::new(handle.clone(), Arc::clone(authority), down.clone()))
-        .max_decoding_message_size(limits::MAX_ADMIN_MESSAGE_BYTES);
-    let enrolment = EnrollServiceServer::new(Enrolment::new(handle.clone(), Arc::clone(authority)))
-        .max_decoding_message_size(limits::MAX_ADMIN_MESSAGE_BYTES);
     Server::builder()
         .accept_http1(false)
         .max_concurrent_streams(limits::MAX_STREAMS_PER_CONNECTION)
@@ -219,9 +208,9 @@ fn router(
         .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
         .layer(AuthorizeLayer)
-        .add_service(agents)
-        .add_service(people)
-        .add_service(enrolment)
+        .add_service(Sessions::new(handle.clone(), down.clone()).service())
+        .add_service(Admin::new(handle.clone(), Arc::clone(authority), down.clone()).service())
+        .add_service(Enrolment::new(handle.clone(), Arc::clone(authority)).service())
 }
 
 /// Every name that the controller's certificate carries: those given, and the address it listens on.

@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime};
 
 use ferry_core::{ClusterName, Input, Session, facts::Resync};
 use ferry_proto::agent::v1::{
-    self as wire, agent_service_server::AgentService, attach_request::Message as Said,
+    self as wire,
+    agent_service_server::{AgentService, AgentServiceServer},
+    attach_request::Message as Said,
     attach_response::Message as Told,
 };
 use futures::{FutureExt, Stream, StreamExt};
@@ -48,6 +50,14 @@ impl Sessions {
     #[must_use]
     pub const fn new(handle: Handle, shutdown: CancellationToken) -> Self {
         Self { handle, shutdown }
+    }
+
+    /// As a gRPC service with its bounds on messages.
+    #[must_use]
+    pub fn service(self) -> AgentServiceServer<Self> {
+        AgentServiceServer::new(self)
+            .max_decoding_message_size(limits::MAX_AGENT_MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MAX_COMMAND_BYTES)
     }
 }
 

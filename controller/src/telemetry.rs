@@ -1,7 +1,8 @@
 //! Logs: structured, to standard error, as text for people or JSON for collectors.
 //!
 //! `RUST_LOG` chooses what is logged (default: `info`). Standard output is for what was asked for: the first
-//! credential and the address. A join token or a key is never logged.
+//! credential and the address. A join token or a key is never logged. Metrics have a seam in the event loop's
+//! counters and no exporter yet.
 
 use tracing_subscriber::EnvFilter;
 

@@ -6,7 +6,10 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use ferry_proto::enroll::v1::{self as wire, enroll_service_server::EnrollService};
+use ferry_proto::enroll::v1::{
+    self as wire,
+    enroll_service_server::{EnrollService, EnrollServiceServer},
+};
 use tonic::{Request, Response, Status};
 
 use super::tokens;
@@ -15,6 +18,7 @@ use crate::{
     clock,
     event_loop::Handle,
     identity::{authority::Authority, request, token::JoinToken},
+    limits,
     status::Failure,
 };
 
@@ -29,6 +33,12 @@ impl Enrolment {
     #[must_use]
     pub const fn new(handle: Handle, authority: Arc<Authority>) -> Self {
         Self { handle, authority }
+    }
+
+    /// As a gRPC service with its bound on requests.
+    #[must_use]
+    pub fn service(self) -> EnrollServiceServer<Self> {
+        EnrollServiceServer::new(self).max_decoding_message_size(limits::MAX_ADMIN_MESSAGE_BYTES)
     }
 }
 

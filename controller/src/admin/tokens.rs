@@ -1,4 +1,8 @@
-//! Join tokens on their way to the core: subject and time to live checked, the text made here, only its hash sent on.
+//! Join tokens on their way to the core: made here, kept there as a hash.
+//!
+//! Subject and time to live are checked before anything is made. The token's text exists in the response and nowhere
+//! else: the core, the journal and the log see its hash or its subject. Redeeming is the core's decision too, so that
+//! of two requests with one token exactly one is told yes, and after a restart neither is told yes again.
 
 use ferry_core::{
     ClusterName, Millis, Reply, TokenHash, input::Request as Ask, tokens::Subject as CoreSubject,

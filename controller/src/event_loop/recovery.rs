@@ -2,6 +2,7 @@
 //!
 //! Deterministic, and to the byte the state that wrote them: the state's JSON has one form. What cannot be read is an
 //! error that names the record; nothing is skipped, because an entry that is left out is an ordinal in two places.
+//! Nothing observed is recovered: agents attach and say again what is so now.
 
 use ferry_core::{Core, Entry, State};
 

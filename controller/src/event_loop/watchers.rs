@@ -1,7 +1,8 @@
 //! Migrations as watchers see them: the latest of each, never a backlog.
 //!
 //! The loop replaces a migration's picture and raises one number; each watcher remembers the number it has seen and
-//! takes what is newer. A slow watcher skips what lies between, holds no memory of ours, and delays nobody.
+//! takes what is newer. A slow watcher skips what lies between, holds no memory of ours, and delays nobody. Pictures
+//! are of committed state only: the loop changes them when it releases effects, after the commit.
 
 use std::{
     collections::BTreeMap,

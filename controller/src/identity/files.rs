@@ -2,6 +2,7 @@
 //!
 //! A new content goes to a sibling file, is flushed, and takes the name by rename; then the directory is flushed. A
 //! crash leaves the old file or the new one, never a half. Reading is bounded, because a path may be given by hand.
+//! The journal is not such a file: its store has its own way to be atomic, in the same private directory.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -2,6 +2,7 @@
 //!
 //! Subject, names and extensions of the request are ignored; identity comes from the token or the channel. What is
 //! checked: size, encoding, the request's own signature (proof of possession), and the kind of key: P-256 or Ed25519.
+//! The key's kind is read from the key itself, not from the signature's algorithm: the two need not agree.
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData, SubjectPublicKeyInfo};
 use rustls_pki_types::{CertificateSigningRequestDer, pem::PemObject};

@@ -1,6 +1,8 @@
 //! The TLS settings of the listener: version 1.3, ALPN h2, optional client certificates of our CA.
 //!
-//! No session tickets: a resumed session would carry an identity that was verified in the past.
+//! No session tickets and no early data: a resumed session would carry an identity that was verified in the past,
+//! and early data can be replayed. Which certificate is shown is asked anew for each handshake, so that it can be
+//! replaced while connections are open. Limits of HTTP/2 are set where the server is built, in `serve`.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! The controller's own certificate: made in memory, replaced before it expires, without a restart.
 //!
 //! Handshakes take whatever is current; connections that exist go on. Nothing is written to disk: a new process signs
-//! itself a new one, since it holds the CA.
+//! itself a new one, since it holds the CA. A renewal that fails is logged and tried again while the present
+//! certificate is still good; the clock, not the peers, decides when.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},

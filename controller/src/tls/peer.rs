@@ -2,6 +2,7 @@
 //!
 //! Read once, after the handshake, and carried to every request of the connection by its extensions. An expired
 //! certificate is kept as such, so that the refusal can say so in words instead of a TLS alert; it authorizes nothing.
+//! A certificate of our CA whose names are no identity is kept too, for the same reason.
 
 use std::{net::SocketAddr, time::SystemTime};
 

@@ -1,4 +1,8 @@
 //! What people see and ask: views of the core as the admin API's messages, and their filters back.
+//!
+//! Answers are copied field by field and cannot fail. Requests are checked: an empty filter means any, everything
+//! else must be a name, because it will be compared with names. An order of another version is refused rather than
+//! taken for the default.
 
 use ferry_core::{
     ClusterName, Migration, Millis, Order, OrdinalProgress, Phase, Plan, Rejection, Workload,

@@ -1,4 +1,8 @@
 //! Progress and outcomes of commands: evidence as the agent sent it, refused where it is not understood.
+//!
+//! A result of a kind that this version does not know is an error and not an unknown outcome: `unknown` says that the
+//! agent cannot tell, which is something else than that we cannot read. Lists are bounded, words for people lose
+//! control characters. Whether the evidence fits the ledger is for the core to judge.
 
 use ferry_core::{
     CommandId, Epoch,

@@ -1,4 +1,8 @@
 //! What an agent says of its cluster: resync, health, inventory, endpoints, mirrors written.
+//!
+//! All of it is about the cluster of the agent's certificate; no message names the cluster it speaks of, so that an
+//! agent cannot speak of another. Names are held against Kubernetes' own rules, networks and addresses are parsed,
+//! and an inventory without its health or a volume without its workload is refused as a whole.
 
 use ferry_core::{
     ClusterName, CommandId, Epoch,

@@ -2,6 +2,7 @@
 //!
 //! An absent manifest is the empty one, and the empty one is sent as absent: an unbound claim has no volume, and a
 //! workload without pods has no sample. Whether one may be missing is decided by the core, where it is relied upon.
+//! The JSON inside is checked to be JSON and otherwise carried as it is: whole, in whatever version wrote it.
 
 use ferry_core::{
     Epoch,

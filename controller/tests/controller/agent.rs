@@ -1,4 +1,8 @@
 //! An agent without a cluster: speaks the real wire and says what a test wants said.
+//!
+//! It shares no code with the real agent, so that a misreading of the wire would have to be made twice. It can also
+//! say what no agent says: nothing, too much, out of order, of another version. Every wait has a deadline; a stream
+//! that goes on where it should end fails the test instead of hanging it.
 
 use anyhow::{Context, Result, bail};
 use ferry_proto::agent::v1::{

@@ -1,4 +1,9 @@
 //! Every RPC of the descriptors by every kind of caller, over the real listener.
+//!
+//! The expectation is written down here a second time, by method name, and not read from the table: a slip in the
+//! table would otherwise agree with itself. Messages are empty, since the decision must not depend on them: a call
+//! that is let through may fail for its content, one that is not must fail for the caller. Paths that are no RPC are
+//! tried too.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,8 @@
 //! A client of the controller: TLS 1.3 with the CA as its only root, with or without a credential.
+//!
+//! It reads the CA from the controller's data directory instead of pinning it by a token; that the server shows the
+//! pinned CA has a test of its own. [`World`] is what most tests begin with: a controller after its first start and
+//! the admin who took the first credential.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

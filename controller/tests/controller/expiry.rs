@@ -1,4 +1,8 @@
 //! Time passes: an expired certificate is named as such, and the controller's own is replaced before it expires.
+//!
+//! One controller with certificates of ten seconds serves all of it, because each takes that long to show. The wait
+//! is for the refusal itself. That connections still succeed by then, with a client that verifies the server strictly,
+//! proves that the controller's first certificate, which has run out too, has been replaced.
 
 use anyhow::{Context, Result};
 use ferry_proto::admin::v1::GetVersionRequest;

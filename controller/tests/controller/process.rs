@@ -1,4 +1,8 @@
 //! Controllers as processes: started, killed, terminated, and never left behind.
+//!
+//! A controller is up when it has printed its address. The data directory is a value of its own, so that one
+//! controller can be started after another on it; a controller that is dropped is killed and reaped. A full disk is
+//! made with the limit on file sizes, which needs no privileges: the write fails with an error, in the same place.
 
 use std::{
     fs,

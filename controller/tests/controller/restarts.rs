@@ -1,4 +1,8 @@
 //! What survives: kill -9 at any moment, a second controller, a damaged journal, a full disk.
+//!
+//! What was acknowledged is asked for again after the restart; what was not may be there or not. Refusals are held to
+//! their exit code and to the words that tell a person what to do, and to leaving the file as it was. The moments of
+//! the kills are spread by time on purpose: no point of the commit is preferred.
 
 use std::{fs, process::Command, time::Duration};
 

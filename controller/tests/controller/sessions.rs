@@ -1,4 +1,8 @@
 //! Streams of agents: resync, replacement, and every way in which one is refused.
+//!
+//! Each refusal must name its reason in the status, end that stream only, and leave the controller serving others. A
+//! refused stream must leave the ledger as it was: a cluster keeps the UID it attached with first. Heartbeats are
+//! tested by their absence, which takes as long as the time-out.
 
 use anyhow::{Context, Result};
 use ferry_proto::{

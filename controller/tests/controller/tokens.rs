@@ -1,4 +1,8 @@
 //! Join tokens and credentials: once, for the right controller, and only with a sound request.
+//!
+//! Each wrong token has its own words, because the person who holds it must know whether to copy it again, to ask for
+//! another, or to ask another controller. What a token buys is read from the certificate, not from the response. The
+//! handshake's own refusals (another CA, an older TLS) are here as well.
 
 use anyhow::{Context, Result};
 use ferry_controller::identity::token::hex;
