@@ -1,5 +1,8 @@
 //! What a command finds inside a world: clusters whose pods run, reach each other, keep their disks through a
 //! move between nodes and a power cut, and are found by name.
+//!
+//! One world is brought up for all of it, since that costs more than the cases do; so they build on each other,
+//! in the order of [`run`], and an error names the case.
 
 use std::{net::IpAddr, time::Duration};
 

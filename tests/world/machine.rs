@@ -1,5 +1,8 @@
 //! What a world could leave on the machine, looked at before and after.
 //!
+//! Mounts, links, cgroups, loop devices, kernel settings, folders that cluster programs like to make, and every
+//! process that a run has started. Two looks are compared line by line, so a new kind of trace needs no new code.
+//!
 //! Other runs may live beside the one under test: what belongs to a living one is left out on both sides.
 
 use std::{collections::BTreeSet, fs, path::Path};
@@ -46,7 +49,7 @@ impl Machine {
             found.insert(format!("link {name}"));
         }
         for hierarchy in names("/sys/fs/cgroup") {
-            for name in names(&format!("/sys/fs/cgroup/{hierarchy}")) {
+            for name in names(format!("/sys/fs/cgroup/{hierarchy}")) {
                 let other =
                     name.strip_prefix("ferry-").and_then(RunId::parse).is_some_and(|id| id.is_alive());
                 if !other && Path::new("/sys/fs/cgroup").join(&hierarchy).join(&name).is_dir() {

@@ -2,6 +2,8 @@
 //!
 //! Versions are not here: they stand in each group's `go.mod`, the one place to change them. A further
 //! Kubernetes release is a further folder `tests/go/kubernetes-<minor>`; nothing else changes.
+//!
+//! Building is for `golang`; this module only says what there is.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,9 @@
 //! Runs a command to its end within a bound, with all that it starts; nothing outlives the call.
+//!
+//! A compiler starts children of its own, so a command gets a process group, and what is killed is the group.
+//! Its output is read by threads, for a full pipe would stop it.
+//!
+//! For the long commands of a build; the short ones of a world are called by `world::system`.
 
 use std::{
     io::Read,

@@ -1,4 +1,9 @@
 //! The Debian packages that the nodes need: installed where this process may, named where it may not.
+//!
+//! They are what the Go module proxy does not serve, or what only makes sense with the machine's own C library:
+//! runc needs seccomp, the CNI plugins and iptables come ready to use.
+//!
+//! Versions are the distribution's: whatever a stable release has is recent enough.
 
 use std::{collections::BTreeSet, process::Command};
 

@@ -2,6 +2,8 @@
 //!
 //! `-mod=readonly` makes a build fail rather than change a `go.mod` or `go.sum`; `-trimpath` and no cgo make
 //! the same program on every machine. Compilation is shared through Go's own build cache.
+//!
+//! A group's programs are keyed by its module files, the flags and the compiler: see `cache`.
 
 use std::{
     fs,

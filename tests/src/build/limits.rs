@@ -1,4 +1,8 @@
 //! Bounds of the builds: how long each may take before it counts as hung.
+//!
+//! They are generous, since a cold build on a busy machine is slow and a cancelled one is wasted. They exist so
+//! that a hang ends by itself with an error that names the command, and not when somebody's patience does.
+//! None of them is a measure of speed.
 
 use std::time::Duration;
 

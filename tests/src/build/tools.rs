@@ -1,4 +1,8 @@
 //! The finished set: every program and image by name, built if it was missing.
+//!
+//! [`ensure`] is called at the beginning of each test program, so the warm path must cost next to nothing: it
+//! reads the module files, asks for the compiler's version and looks whether the files are there. Only a miss
+//! takes the lock of the cache and builds, one program after another, in the order of the catalog.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,9 @@
 //! One cluster of a world: its client, its processes, its nodes, and waits for what they bring about.
+//!
+//! Everything here works from any process inside the world, by the files that the start left in the run
+//! directory. What Kubernetes does is watched through its API alone; what its processes do, by their numbers.
+//!
+//! Boundary: nothing of workloads. Tests create their objects through [`Cluster::client`] or `kubectl`.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,9 @@
 //! What a world consists of, as its user asks for it.
+//!
+//! Two shapes cover nearly all tests: real nodes, where disks, detach, names or processes are the point, and
+//! simulated ones, where many objects are. Both can be mixed within a cluster.
+//!
+//! What cannot be asked for (addresses, ports, flags) is laid out in `address` and `control_plane`.
 
 use std::path::PathBuf;
 

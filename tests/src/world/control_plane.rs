@@ -2,6 +2,8 @@
 //!
 //! Each cluster has an address of its own, so every part listens on its usual port. The API server and DNS are
 //! on the bridge, where nodes and pods reach them; the rest is on a loopback address of the cluster.
+//!
+//! This module writes files and says how to start; `start` starts, `cluster` waits.
 
 use std::{
     fs,
@@ -197,6 +199,9 @@ impl<'a> ControlPlane<'a> {
         let mut flags = self.client_flags(CONTROLLER_MANAGER);
         flags.extend([
             "--secure-port=10257".to_owned(),
+            // Each controller asks for a token of its own: at the default of 20 calls a second that takes 5 s.
+            "--kube-api-qps=200".to_owned(),
+            "--kube-api-burst=400".to_owned(),
             format!("--root-ca-file={}", self.pki("ca.crt")),
             format!("--service-account-private-key-file={}", self.pki("sa.key")),
             "--use-service-account-credentials=true".to_owned(),

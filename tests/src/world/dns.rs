@@ -1,4 +1,8 @@
 //! Asking a cluster's DNS server, as a client in that cluster would, without a cache in between.
+//!
+//! Clients of a moved replica follow it by name, in every cluster that imports its Service. So tests must be
+//! able to ask each cluster's own server, from outside of its pods, and see what it says at this moment: the
+//! records live one second, and a resolver that remembers would hide what is to be seen.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,8 @@
 //! Kubeconfig files, written as JSON (which is YAML), with the credentials inside so that each stands alone.
+//!
+//! One file for each user of each cluster, and one for people with a context for every cluster. They lie in the
+//! run directory and are worthless after the run: the authorities that they trust, and that trust them, are
+//! made anew each time.
 
 use std::{fs, path::Path};
 

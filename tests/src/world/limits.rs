@@ -1,4 +1,8 @@
 //! Bounds of a world: how many clusters and nodes its address plan holds, how long each wait may last.
+//!
+//! The times are for a loaded machine of two cores, several times what is usual, so that a test fails by them
+//! only when something is broken. None is a measure of speed: a wait ends as soon as its condition holds.
+//! The numbers follow from `address`.
 
 use std::time::Duration;
 

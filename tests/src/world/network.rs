@@ -2,6 +2,8 @@
 //! every other, over clusters too, as a flat pod network has it.
 //!
 //! All of it lives in the world's own network namespace and ends with it. No interface leads out.
+//!
+//! Links within a node, from its bridge to its pods, are made by the CNI plugins that `node_files` configures.
 
 use std::{net::Ipv4Addr, process::Command};
 

@@ -2,6 +2,8 @@
 //!
 //! One authority signs the API server, the nodes and every client. Subjects are the ones that Kubernetes'
 //! own bootstrap roles know; no static token exists anywhere.
+//!
+//! Ferry's own identities have nothing to do with these.
 
 use std::{
     fs,

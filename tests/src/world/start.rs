@@ -1,5 +1,9 @@
 //! Bringing a world up: everything that does not wait for another runs at once, for two cores are quickly idle
 //! when one control plane waits for its store.
+//!
+//! The order within a cluster: store and API server beside the nodes' runtimes; the objects that name nodes and
+//! driver; the controllers; the kubelets; then the wait until nodes are Ready, names resolve and pods can be
+//! made. A failure anywhere ends it with the log of the process that was waited for.
 
 use std::{fs, path::Path, time::Instant};
 

@@ -1,4 +1,9 @@
-//! Calls of the system's own commands (`ip`, `losetup`, `mount`), bounded like everything else.
+//! Calls of the system's own commands (`ip`, `losetup`), bounded like everything else.
+//!
+//! They make links and let go of devices, for which the commands are better kept than any binding to the
+//! kernel's interfaces would be. `ip` is fed a batch: one process for a node's whole network.
+//!
+//! Each call is short and its output small, so it is simply waited for.
 
 use std::{
     io::Write,

@@ -2,6 +2,8 @@
 //!
 //! `KUBECONFIG` has a context for each cluster, `PATH` begins with the folder of the running program (where cargo put
 //! `ferry` too) and the clusters' tools. Used by `ferry-world run` and `shell`, and by the demo when it is kept.
+//!
+//! Processes that tests kill and start again are not commands: those are a `Process`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

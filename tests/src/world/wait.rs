@@ -1,4 +1,8 @@
 //! Waiting for a condition: polled, bounded, and when it does not come, told with the logs of those to blame.
+//!
+//! A test that sleeps hides a race, and one that only times out hides its cause. So every wait names what it
+//! waits for and which processes bring it about; when one of these has ended there is nothing to wait for any
+//! more, and the wait fails at once with the end of that process's log.
 
 use std::time::{Duration, Instant};
 

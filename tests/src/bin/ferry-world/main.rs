@@ -2,6 +2,8 @@
 //!
 //! A command sees the world by its environment: `FERRY_WORLD` (the run directory), `KUBECONFIG` (a context for
 //! each cluster), and a `PATH` that begins with this workspace's programs and the clusters' own tools.
+//!
+//! Only the command line is here. What a world is, and how it ends, stands in `ferry_tests::world`.
 
 use std::{ffi::OsString, process::ExitCode};
 
