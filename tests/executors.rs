@@ -13,6 +13,8 @@ mod clusters;
 mod journey;
 #[path = "executors/kill.rs"]
 mod kill;
+#[path = "executors/plan.rs"]
+mod plan;
 #[path = "executors/refusals.rs"]
 mod refusals;
 #[path = "executors/witness.rs"]
@@ -110,6 +112,10 @@ fn trials(on: Option<(Clusters, Handle)>, points: &Arc<AtomicUsize>) -> Vec<Tria
         |clusters| async move { refusals::attachment(&clusters).await },
     ));
     trials.push(trial(&on, "unknown-pod", |clusters| async move { refusals::pod(&clusters).await }));
+    trials.push(trial(&on, "plan-clean", |clusters| async move { plan::clean(&clusters).await }));
+    trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
+    trials.push(trial(&on, "plan-taken", |clusters| async move { plan::taken(&clusters).await }));
+    trials.push(trial(&on, "plan-missing", |clusters| async move { plan::missing(&clusters).await }));
     trials
 }
 

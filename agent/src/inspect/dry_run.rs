@@ -71,15 +71,23 @@ pub(crate) async fn pod(
     }
     Ok(match create::<Pod>(ctx, namespace, pod).await? {
         Ok(object) => DryRun::Accepted { object, caveat },
-        Err(said) => DryRun::Refused(said),
+        Err(said) => refused(said),
     })
+}
+
+/// What a refusal says of the object: nothing, where it is the agent that may not ask.
+fn refused(said: String) -> DryRun {
+    if said.contains("cannot create resource") {
+        return DryRun::NotRun(format!("the agent may not ask: {said}"));
+    }
+    DryRun::Refused(said)
 }
 
 /// The StatefulSet with an empty slice, as the target would have it.
 pub(crate) async fn set(ctx: &Context, namespace: &str, described: &Value) -> Result<DryRun, Stop> {
     Ok(match create::<StatefulSet>(ctx, namespace, portable_set(described)).await? {
         Ok(object) => DryRun::Accepted { object, caveat: String::new() },
-        Err(said) => DryRun::Refused(said),
+        Err(said) => refused(said),
     })
 }
 

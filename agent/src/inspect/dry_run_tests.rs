@@ -2,8 +2,20 @@
 
 use serde_json::json;
 
-use super::{portable_pod, portable_set};
-use crate::inspect::fixtures::{pod, set};
+use super::{portable_pod, portable_set, refused};
+use crate::inspect::{
+    facts::DryRun,
+    fixtures::{pod, set},
+};
+
+#[test]
+fn a_role_that_lacks_create_is_not_the_pods_fault() {
+    let role =
+        "pods is forbidden: User \"x\" cannot create resource \"pods\" in API group \"\" (403 Forbidden)";
+    assert!(matches!(refused(role.to_owned()), DryRun::NotRun(_)));
+    let quota = "pods \"db-0\" is forbidden: exceeded quota (403 Forbidden)";
+    assert!(matches!(refused(quota.to_owned()), DryRun::Refused(_)));
+}
 
 #[test]
 fn a_pod_loses_its_node_its_token_and_its_identity() {
