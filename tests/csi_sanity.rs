@@ -71,7 +71,7 @@ fn csi_sanity_passes_whole() -> Result<()> {
     assert_eq!(count(verdict, "Failed"), Some(0), "{text}");
     assert_eq!(count(verdict, "Passed"), Some(PASSED), "{text}");
 
-    let array = Array::open(dir.path().join("array"))?;
+    let array = Array::at(dir.path().join("array"));
     let entries = array.log().poll()?;
     ensure!(entries.iter().all(|e| e.violation.is_none()), "a conforming client caused a violation");
     assert_eq!(array.state()?.volumes.len(), 0, "volumes are left");

@@ -241,6 +241,10 @@ impl Node {
         PathBuf::from(format!("/proc/{}/root{}", self.pid, path.display()))
     }
 
+    fn staging(&self, volume: &Volume) -> String {
+        self.path(&format!("staging-{}", volume.handle))
+    }
+
     fn path(&self, name: &str) -> String {
         self.home.join(name).display().to_string()
     }
@@ -258,7 +262,7 @@ impl Node {
         let request = csi::NodeStageVolumeRequest {
             volume_id: volume.handle.clone(),
             publish_context: context.clone(),
-            staging_target_path: self.path("staging"),
+            staging_target_path: self.staging(volume),
             volume_capability: Some(capability()),
             volume_context: volume.context.clone(),
             secrets,
@@ -269,7 +273,7 @@ impl Node {
     pub(crate) async fn unstage(&mut self, volume: &Volume) -> Result<(), Status> {
         let request = csi::NodeUnstageVolumeRequest {
             volume_id: volume.handle.clone(),
-            staging_target_path: self.path("staging"),
+            staging_target_path: self.staging(volume),
         };
         self.client.node_unstage_volume(request).await.map(drop)
     }
@@ -277,7 +281,7 @@ impl Node {
     async fn publish_as(&mut self, volume: &Volume, target: &str, readonly: bool) -> Result<(), Status> {
         let request = csi::NodePublishVolumeRequest {
             volume_id: volume.handle.clone(),
-            staging_target_path: self.path("staging"),
+            staging_target_path: self.staging(volume),
             target_path: self.path(target),
             volume_capability: Some(capability()),
             volume_context: volume.context.clone(),

@@ -43,6 +43,18 @@ pub enum MountError {
         /// What mount said.
         source: CommandError,
     },
+    /// Something that is not this volume is mounted there.
+    #[error(
+        "{source_found} is mounted at {path}, where volume {handle} was expected or nothing; unmount it first"
+    )]
+    Occupied {
+        /// The path.
+        path: PathBuf,
+        /// The volume.
+        handle: String,
+        /// What is mounted.
+        source_found: String,
+    },
     /// More mounts on a path than this driver ever makes.
     #[error("{path} is still a mount point after {STACKED_MOUNTS} unmounts; look who mounts there")]
     Stacked {
@@ -139,17 +151,34 @@ pub fn has_volume(path: &Path, handle: &str) -> Result<bool, MountError> {
     Ok(mounted_at(path)?.is_some_and(|m| devices.contains(&m.source)))
 }
 
+/// Makes sure that nothing is mounted at a path.
+///
+/// # Errors
+/// Something is.
+fn ensure_free(path: &Path, handle: &str) -> Result<(), MountError> {
+    match mounted_at(path)? {
+        Some(mount) => Err(MountError::Occupied {
+            path: path.to_owned(),
+            handle: handle.to_owned(),
+            source_found: mount.source,
+        }),
+        None => Ok(()),
+    }
+}
+
 /// Mounts an image at a path through an autoclear loop device.
 ///
 /// # Errors
 /// The mount failed, also after other nodes stopped taking the loop device away.
 pub async fn mount_image(
     image: &Path,
+    handle: &str,
     path: &Path,
     flags: &[String],
     readonly: bool,
 ) -> Result<(), MountError> {
     fs::create_dir_all(path).map_err(file_error("create", path))?;
+    ensure_free(path, handle)?;
     let mut options = vec!["loop".to_owned()];
     options.extend(readonly.then(|| "ro".to_owned()));
     options.extend(flags.iter().cloned());
@@ -203,28 +232,29 @@ fn make_node(path: &Path, kind: SFlag, major: u64, minor: u64) -> Result<(), Mou
 ///
 /// # Errors
 /// The bind mount failed.
-pub fn bind(staging: &Path, target: &Path, readonly: bool) -> Result<(), MountError> {
+pub fn bind(staging: &Path, target: &Path, handle: &str, readonly: bool) -> Result<(), MountError> {
     fs::create_dir_all(target).map_err(file_error("create", target))?;
+    ensure_free(target, handle)?;
     mount(Some(staging), target, NONE, MsFlags::MS_BIND, NONE)
         .map_err(|e| file_error("bind the volume to", target)(e.into()))?;
     if readonly {
         let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
         if let Err(e) = mount(NONE, target, NONE, flags, NONE) {
-            unmount(target)?;
+            unmount(target, handle)?;
             return Err(file_error("make read-only", target)(e.into()));
         }
     }
     Ok(())
 }
 
-/// Unmounts whatever is mounted at a path; nothing mounted is fine.
+/// Unmounts a volume from a path; nothing mounted is fine.
 ///
 /// # Errors
-/// The file system is busy, or the unmount failed.
-pub fn unmount(path: &Path) -> Result<(), MountError> {
+/// Something else is mounted there, the file system is busy, or the unmount failed.
+pub fn unmount(path: &Path, handle: &str) -> Result<(), MountError> {
     for _ in 0..STACKED_MOUNTS {
-        if mounted_at(path)?.is_none() {
-            return Ok(());
+        if !has_volume(path, handle)? {
+            return ensure_free(path, handle);
         }
         umount2(path, MntFlags::UMOUNT_NOFOLLOW).map_err(|e| file_error("unmount", path)(e.into()))?;
     }

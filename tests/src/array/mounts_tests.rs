@@ -21,5 +21,11 @@ fn this_process_has_a_root_and_no_unknown_image() {
 
 #[test]
 fn what_is_not_mounted_is_unmounted_already() {
-    unmount(Path::new("/no/such/path")).unwrap();
+    unmount(Path::new("/no/such/path"), "vol-ffffffffffffffff").unwrap();
+}
+
+#[test]
+fn what_somebody_else_mounted_is_not_unmounted() {
+    let refused = unmount(Path::new("/proc"), "vol-ffffffffffffffff").unwrap_err();
+    assert!(matches!(refused, MountError::Occupied { .. }), "{refused}");
 }

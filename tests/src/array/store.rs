@@ -113,6 +113,11 @@ impl Array {
         Ok(array)
     }
 
+    /// The array in a directory that a driver has opened or will open, for reading; touches nothing.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
     /// The array's directory.
     pub fn dir(&self) -> &Path {
         &self.dir

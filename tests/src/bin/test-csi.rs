@@ -1,5 +1,6 @@
 //! `test-csi`: the CSI driver of the test array, as a controller, as a node plugin, or as both for csi-sanity.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -33,7 +34,7 @@ enum Role {
         /// Name of the node.
         #[arg(long)]
         node: String,
-        /// Socket for the kubelet's plugin watcher.
+        /// Socket for the kubelet's plugin watcher; its name must hold an `@`, as in csi@NAME-reg.sock.
         #[arg(long, value_parser = socket)]
         registration: Option<PathBuf>,
     },
@@ -70,6 +71,7 @@ async fn main() -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let (common, seat, controls, registration) = match Cli::parse().role {
         Role::Controller { common } => (common, None, true, None),

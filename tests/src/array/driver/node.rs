@@ -93,7 +93,7 @@ impl NodeService {
             rules::confirm_stage(s, &handle, &self.seat, &token)
         })?;
         if let Err(refusal) = confirmed {
-            mounts::unmount(&path)?;
+            mounts::unmount(&path, &handle)?;
             return Err(refusal.into());
         }
         Ok(())
@@ -112,14 +112,14 @@ impl NodeService {
             self.array.decide(asked, Outcome::Ok, |s| rules::mark_formatted(s, &volume.handle))??;
         }
         let flags = attachment.stage.as_ref().map(|s| s.flags.as_slice()).unwrap_or_default();
-        Ok(mounts::mount_image(&image, path, flags, readonly).await?)
+        Ok(mounts::mount_image(&image, &volume.handle, path, flags, readonly).await?)
     }
 
     async fn unstage(self, handle: String, path: PathBuf) -> Result<(), Status> {
         let _busy = self.claim(&handle, "an operation on this node")?;
         let is_mounted = |target: &Path| mounts::mounted_at(target).is_ok_and(|m| m.is_some());
         rules::unstage(&self.array.state()?, &handle, &self.seat, is_mounted)?;
-        mounts::unmount(&path)?;
+        mounts::unmount(&path, &handle)?;
         let recorded = rules::staged_here(&self.array.state()?, &handle, &self.seat)?.is_some();
         if recorded {
             mounts::released(&handle).await?;
@@ -144,7 +144,9 @@ impl NodeService {
         };
         let mounted = mounts::has_volume(&request.target, handle)?;
         self.array.decide(asked(), Outcome::Begun, |s| rules::begin_publish(s, begin))??;
-        if !mounted && let Err(error) = mounts::bind(&request.staging, &request.target, request.readonly) {
+        if !mounted
+            && let Err(error) = mounts::bind(&request.staging, &request.target, handle, request.readonly)
+        {
             self.array.record_failure(asked(), chain(&error))?;
             self.array.decide(self.asked(Op::Unpublish, handle), Outcome::Ok, |s| {
                 rules::unpublish(s, handle, &self.seat, &request.target)
@@ -155,7 +157,7 @@ impl NodeService {
             rules::confirm_publish(s, handle, &self.seat, &request.target)
         })?;
         if let Err(refusal) = confirmed {
-            mounts::unmount(&request.target)?;
+            mounts::unmount(&request.target, handle)?;
             return Err(refusal.into());
         }
         Ok(())
@@ -163,7 +165,7 @@ impl NodeService {
 
     async fn unpublish(self, handle: String, target: PathBuf) -> Result<(), Status> {
         let _busy = self.claim(&handle, "an operation on this node")?;
-        mounts::unmount(&target)?;
+        mounts::unmount(&target, &handle)?;
         match std::fs::remove_dir(&target) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Status::internal(format!("cannot remove {}: {e}", target.display())));

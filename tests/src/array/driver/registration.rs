@@ -1,7 +1,10 @@
 //! Tells the kubelet that there is a CSI driver on its node, and where.
 //!
 //! The kubelet watches its `plugins_registry` directory, calls `GetInfo` on every socket there, and reports back
-//! by `NotifyRegistrationStatus`. A refused registration ends the driver: whoever started it sees it at once.
+//! by `NotifyRegistrationStatus`. It sends the socket's escaped path as the HTTP/2 authority, which is well-formed
+//! for hyper only if there is an `@` in it: hence the `@` in the socket's name.
+//!
+//! A refused registration ends the driver: whoever started it sees it at once.
 
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
