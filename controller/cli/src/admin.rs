@@ -63,7 +63,7 @@ impl fmt::Display for Call {
             Self::Plan => "planning",
             Self::Start => "starting the migration",
             Self::Migrations => "listing migrations",
-            Self::Watch => "watching",
+            Self::Watch => "asking about the migration",
         })
     }
 }

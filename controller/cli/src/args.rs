@@ -6,13 +6,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::{limits::CALL_TIMEOUT_TEXT, shape::Order};
 
 /// Moves running StatefulSets between Kubernetes clusters, replica by replica, disks with them.
 #[derive(Debug, Parser)]
-#[command(name = "ferry", version, after_help = ROOT_HELP, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "ferry", version, after_help = ROOT_HELP, max_term_width = 110, disable_help_subcommand = true,
+          arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -31,10 +32,10 @@ Examples:
 
 Exit codes:
     0  done
-    1  the call failed: controller unreachable, no answer in time, a file that cannot be read or written
+    1  the call failed: controller unreachable, no answer in time, file trouble
     2  usage: the command line is wrong
-    3  refused: the plan has refusals, the start was rejected, or you answered no
-    4  identity: not logged in, expired, token not taken, controller not trusted, permission denied
+    3  refused: by the plan, by the controller at the start, or by your answer
+    4  identity: not logged in, expired, bad token, not trusted, not permitted
     5  the migration ended other than Completed (migrate, watch)
   130  interrupted while watching; the migration goes on
 
@@ -44,7 +45,7 @@ Colours are used on a terminal only, and not if NO_COLOR is set.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Flags of every command")]
 pub(crate) struct Global {
-    /// Namespace of the StatefulSet; lists show all namespaces without it
+    /// Namespace; without it `plan` and `migrate` look in default, lists show all
     #[arg(short, long, global = true, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
     /// How to print
@@ -101,7 +102,7 @@ pub(crate) enum Verb {
 /// `ferry login`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A new P-256 key is made here and never leaves this machine. The token names the controller's CA, so nothing else has
+A new P-256 key is made here and never leaves this machine. The token names the controller's CA, so nothing else has \
 to be trusted beforehand. The certificate renews itself whenever a command runs in the last third of its life.
 
 Examples:
@@ -117,6 +118,7 @@ pub(crate) struct Login {
 
 /// `ferry token`.
 #[derive(Debug, Subcommand)]
+#[command(arg_required_else_help = true)]
 pub(crate) enum TokenVerb {
     /// Make a token; it works once and is shown once
     Create(TokenCreate),
@@ -183,7 +185,7 @@ impl Role {
 /// `ferry plan`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Every check is made, and all that speaks against the move is named at once: what was found, what was expected, what to
+Every check is made, and all that speaks against the move is named at once: what was found, what was expected, what to \
 do. The hash at the end stands for all of it; `migrate --plan HASH` runs exactly what was shown, or nothing.
 
 Examples:
@@ -209,7 +211,7 @@ pub(crate) struct Plan {
 /// `ferry migrate`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --plan the move is planned, shown and, on a terminal, asked about. Ctrl-C stops the watching, not the
+Without --plan the move is planned, shown and, on a terminal, asked about. Ctrl-C stops the watching, not the \
 migration; neither does a lost controller or agent stop it: it goes on when they are back.
 
 Examples:
@@ -222,7 +224,7 @@ Examples:
   # Start and return at once
   $ferry migrate statefulset/etcd -n db --to west --yes --detach
 
-With -o json each change is one line: the whole migration, as in `get -o json`. Exits with 3 if refused and with 5 if
+With -o json each change is one line: the whole migration, as in `get -o json`. Exits with 3 if refused and with 5 if \
 the migration ends other than Completed.")]
 pub(crate) struct Migrate {
     /// statefulset/NAME, sts/NAME or NAME; may be left out with --plan
@@ -276,7 +278,7 @@ pub(crate) struct Watch {
 /// `ferry volumes`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A volume is known by storage domain, driver and handle. One that is usable in two clusters is a conflict: it is shown
+A volume is known by storage domain, driver and handle. One that is usable in two clusters is a conflict: it is shown \
 in red with both, and nothing that owns it may move.
 
 Examples:
@@ -346,7 +348,9 @@ fn named(command: Command, program: &str) -> Command {
         Some(help) => command.after_help(help),
         None => command,
     };
-    command.mut_subcommands(|sub| named(sub, program))
+    // One form of help, the compact one, under both flags.
+    let flag = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
+    command.disable_help_flag(true).arg(flag).mut_subcommands(|sub| named(sub, program))
 }
 
 #[cfg(test)]

@@ -220,7 +220,7 @@ fn status(call: Call, identity: &str, source: &tonic::Status, program: &str) -> 
         ),
         Code::Unauthenticated if call == Call::Enroll => Explanation::of(
             message,
-            "a token of this controller that nobody has used and that has not expired",
+            "a token of this controller, unused and not expired",
             format!("ask an admin for a new one: {program} token create role operator NAME"),
         ),
         Code::Unauthenticated => {

@@ -81,8 +81,10 @@ fn head(text: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
     );
     writeln!(text, "{}", paint.text(TITLE, &title))?;
     writeln!(text)?;
-    let replicas = if plan.ordinals.is_empty() { "none".to_owned() } else { names(plan) };
-    writeln!(text, "  Replicas  {replicas}")?;
+    if plan.ordinals.is_empty() {
+        return writeln!(text, "  Replicas  none found");
+    }
+    writeln!(text, "  Replicas  {}", names(plan))?;
     writeln!(text, "  Order     {}, one at a time", order(plan.order))?;
     writeln!(text, "  Budget    at most {} unavailable at any time, over both clusters", plan.budget)?;
     writeln!(text, "  Volumes   {}, moved with their replicas; no data is copied", plan.volumes.len())
@@ -117,14 +119,12 @@ fn finding(text: &mut String, finding: &Finding, paint: Paint) -> fmt::Result {
         Severity::Note => (FAINT, "NOTE"),
     };
     let place = if finding.cluster.is_empty() { String::new() } else { format!(" in {}", finding.cluster) };
-    writeln!(
-        text,
-        "\n  {}  {} {}: {}{place}",
-        paint.text(style, label),
-        finding.check,
-        finding.code,
-        finding.subject
-    )?;
+    // A code that begins with its check says both.
+    let code = match finding.code.strip_prefix(&finding.check) {
+        Some(rest) if rest.starts_with('-') => finding.code.clone(),
+        _ => format!("{} {}", finding.check, finding.code),
+    };
+    writeln!(text, "\n  {}  {code}: {}{place}", paint.text(style, label), finding.subject)?;
     let parts = [("found", &finding.found), ("expected", &finding.expected), ("to do", &finding.remedy)];
     for (label, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
         writeln!(text, "    {label:<9} {part}")?;

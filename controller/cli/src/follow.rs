@@ -41,7 +41,7 @@ pub(crate) async fn follow(
         outcome = watch(context, id.as_deref(), first, &mut view) => outcome,
         _ = interrupt.recv() => Err(Failure::Interrupted { migration: id.clone() }),
     };
-    view.leave();
+    view.leave(matches!(outcome, Err(Failure::Interrupted { .. })));
     match outcome {
         // Whoever read our lines has gone; the migration has not.
         Err(Failure::BrokenPipe) => Err(Failure::Interrupted { migration: id }),

@@ -32,6 +32,8 @@ mod pin;
 mod plain;
 mod progress;
 mod run;
+#[cfg(test)]
+mod samples;
 mod session;
 mod shape;
 mod steps;

@@ -10,6 +10,10 @@ use std::time::Duration;
 pub(crate) const CALL_TIMEOUT_TEXT: &str = "1m";
 /// Dialling the controller: name, TCP and TLS handshake together.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the server may take to speak first, as HTTP/2 lets it; then we do.
+pub(crate) const GREETING_TIMEOUT: Duration = Duration::from_secs(2);
+/// Most that is read of that at once, in bytes.
+pub(crate) const GREETING_BYTES: usize = 4 * 1024;
 /// A ping on an idle connection, so that a watch notices a controller that is gone without a word.
 pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// How long that ping may go unanswered.

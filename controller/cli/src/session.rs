@@ -3,35 +3,31 @@
 //! One [`Session`] is one TLS connection; when it breaks it is not mended behind the caller's back, because whoever
 //! watches a migration has to say so. The connection is dialled here rather than by tonic, so that a refused port, an
 //! unknown authority and a certificate that the controller does not take are told apart. In TLS 1.3 the last of these
-//! arrives after the handshake, as an alert on the first read: [`Recorded`] keeps it for the error message.
-//! Renewal is a new key each time; the old pair is valid until the new one is on disk.
+//! arrives after the handshake, as an alert, which is lost if we write before we read: so the server's first bytes
+//! (it speaks first in HTTP/2) are awaited, and put back before the rest. Renewal is a new key each time; the old
+//! pair is valid until the new one is on disk.
 
-use std::{
-    io,
-    pin::Pin,
-    sync::{Arc, OnceLock},
-    task::{Context, Poll},
-};
+use std::{io, sync::Arc};
 
 use ferry_proto::enroll::v1::{
     EnrollRequest, EnrollResponse, RenewRequest, enroll_service_client::EnrollServiceClient,
 };
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use rustls::{ClientConfig, Error as TlsError};
+use rustls::{AlertDescription, ClientConfig, Error as TlsError};
 use rustls_pki_types::ServerName;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
     time::timeout,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{
     admin::Call,
     config::{Credential, Store},
-    error::Failure,
+    error::{Exit, Failure},
     limits, pin,
     token::JoinToken,
     wire::clean,
@@ -46,7 +42,6 @@ pub(crate) struct Session {
     pub(crate) server: String,
     /// Our identity.
     pub(crate) identity: String,
-    alert: Alert,
 }
 
 /// What became of the certificate when the session was opened.
@@ -71,15 +66,15 @@ impl Session {
         }
         let tls = pin::identified(&credential)
             .map_err(|source| Failure::DamagedCredential { path: store.path(), source })?;
-        let (channel, alert) = dial(&server, tls).await?;
-        let session = Self { channel, server, identity: credential.identity.clone(), alert };
+        let channel = dial(&server, &credential.identity, tls).await?;
+        let session = Self { channel, server, identity: credential.identity.clone() };
         if !credential.renewal_due(now) {
             return Ok((session, Renewal::NotDue));
         }
         let renewal = match session.renew(store, credential).await {
             Ok(()) => Renewal::Done,
-            // A certificate that the controller does not take cannot be used for the call itself either.
-            Err(failure @ Failure::CertificateRefused { .. }) => return Err(failure),
+            // What the controller does not renew, it does not take for the call itself either.
+            Err(failure) if failure.exit() == Exit::Identity => return Err(failure),
             Err(failure) => Renewal::Failed(failure),
         };
         Ok((session, renewal))
@@ -115,13 +110,10 @@ impl Session {
         }
     }
 
-    /// A status as a failure; an alert of TLS on this connection explains it better.
+    /// A status as a failure.
     pub(crate) fn failed(&self, call: Call, status: tonic::Status) -> Failure {
         let (server, identity) = (self.server.clone(), self.identity.clone());
-        match self.alert.get() {
-            Some(alert) => Failure::CertificateRefused { server, identity, source: alert.clone() },
-            None => Failure::Status { call, server, identity, source: Box::new(status) },
-        }
+        Failure::Status { call, server, identity, source: Box::new(status) }
     }
 }
 
@@ -129,8 +121,9 @@ impl Session {
 pub(crate) async fn enrol(server: &str, token: &JoinToken) -> Result<Credential, Failure> {
     let untrusted = |source| Failure::Untrusted { server: server.to_owned(), source };
     let (private_key_pem, csr_pem) = key_and_request()?;
-    let (channel, alert) = dial(server, pin::anonymous(token.ca_sha256).map_err(untrusted)?).await?;
-    let session = Session { channel, server: server.to_owned(), identity: "nobody".to_owned(), alert };
+    let nobody = "nobody";
+    let channel = dial(server, nobody, pin::anonymous(token.ca_sha256).map_err(untrusted)?).await?;
+    let session = Session { channel, server: server.to_owned(), identity: nobody.to_owned() };
     let mut client = EnrollServiceClient::new(session.channel.clone());
     let now = Timestamp::now();
     let call = client.enroll(EnrollRequest { token: token.text.clone(), csr_pem });
@@ -172,100 +165,76 @@ fn host_and_port(server: &str) -> Result<(&str, u16), Failure> {
     Ok((bare.unwrap_or(host), port.parse().map_err(|_| malformed())?))
 }
 
-async fn dial(server: &str, tls: ClientConfig) -> Result<(Channel, Alert), Failure> {
+async fn dial(server: &str, identity: &str, tls: ClientConfig) -> Result<Channel, Failure> {
     let (host, port) = host_and_port(server)?;
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| Failure::MalformedServer { found: clean(server) })?;
-    let stream = timeout(limits::CONNECT_TIMEOUT, handshake(host, port, name, tls))
+    let stream = timeout(limits::CONNECT_TIMEOUT, connect(host, port, name, tls))
         .await
         .map_err(|_| Failure::ConnectTimeout { server: server.to_owned() })?
-        .map_err(|source| not_connected(server, source))?;
-    let alert = Alert::default();
-    let mut once = Some(TokioIo::new(Recorded { stream, alert: Arc::clone(&alert) }));
+        .map_err(|error| not_connected(server, identity, error))?;
+    let mut once = Some(TokioIo::new(stream));
     let connector = tower::service_fn(move |_| {
         let stream = once.take();
         async move { stream.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the connection is lost")) }
     });
     let transport = |source| Failure::Transport { server: server.to_owned(), source };
-    let channel = Endpoint::from_shared(format!("http://{server}"))
+    Endpoint::from_shared(format!("http://{server}"))
         .map_err(transport)?
         .http2_keep_alive_interval(limits::KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(limits::KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .connect_with_connector(connector)
         .await
-        .map_err(transport)?;
-    Ok((channel, alert))
+        .map_err(transport)
 }
 
-async fn handshake(
+/// TCP, TLS, and the server's first bytes. One that does not speak first within a moment is listened to later.
+async fn connect(
     host: &str,
     port: u16,
     name: ServerName<'static>,
     tls: ClientConfig,
-) -> io::Result<TlsStream<TcpStream>> {
+) -> io::Result<impl AsyncRead + AsyncWrite + Send + Unpin + use<>> {
     let tcp = TcpStream::connect((host, port)).await?;
     tcp.set_nodelay(true)?;
-    TlsConnector::from(Arc::new(tls)).connect(name, tcp).await
+    let mut stream = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await?;
+    let mut first = vec![0; limits::GREETING_BYTES];
+    let heard = match timeout(limits::GREETING_TIMEOUT, stream.read(&mut first)).await {
+        Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(heard) => heard?,
+        Err(_) => 0,
+    };
+    first.truncate(heard);
+    let (reader, writer) = tokio::io::split(stream);
+    Ok(tokio::io::join(io::Cursor::new(first).chain(reader), writer))
 }
 
-/// rustls speaks through `io::Error`; what it said decides which failure this is.
-fn not_connected(server: &str, error: io::Error) -> Failure {
-    let server = server.to_owned();
-    match tls_error(&error) {
+/// rustls speaks through `io::Error`; what it said decides which failure this is. An alert about our certificate is
+/// the server's word; anything else is ours about the server.
+fn not_connected(server: &str, identity: &str, error: io::Error) -> Failure {
+    let (server, identity) = (server.to_owned(), identity.to_owned());
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>()).cloned() {
+        Some(TlsError::AlertReceived(alert)) if is_about_certificate(alert) => {
+            Failure::CertificateRefused { server, identity, source: TlsError::AlertReceived(alert) }
+        }
         Some(source) => Failure::Untrusted { server, source },
         None => Failure::Connect { server, source: error },
     }
 }
 
-fn tls_error(error: &io::Error) -> Option<TlsError> {
-    error.get_ref()?.downcast_ref::<TlsError>().cloned()
-}
-
-/// The alert that ended a connection.
-type Alert = Arc<OnceLock<TlsError>>;
-
-/// A connection that remembers the alert it died of.
-struct Recorded {
-    stream: TlsStream<TcpStream>,
-    alert: Alert,
-}
-
-impl Recorded {
-    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if let Poll::Ready(Err(error)) = &polled
-            && let Some(alert @ TlsError::AlertReceived(_)) = tls_error(error)
-        {
-            let _ = self.alert.set(alert);
-        }
-        polled
-    }
-}
-
-impl AsyncRead for Recorded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_read(cx, into);
-        self.note(polled)
-    }
-}
-
-impl AsyncWrite for Recorded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, from);
-        self.note(polled)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        self.note(polled)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.note(polled)
-    }
+fn is_about_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as Alert;
+    matches!(
+        alert,
+        Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::DecryptError
+            | Alert::CertificateRequired
+    )
 }

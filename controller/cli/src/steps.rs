@@ -14,13 +14,13 @@ pub(crate) const DONE: u32 = 14;
 pub(crate) fn name(step: u32) -> &'static str {
     match step {
         0 => "waiting",
-        1 => "record",
-        2 => "budget",
+        1 => "reserve",
+        2 => "hold",
         3 => "check",
         4 => "hook",
         5 => "stop",
         6 => "detach",
-        7 => "release",
+        7 => "unclaim",
         8 => "grant",
         9 => "claim",
         10 => "start",

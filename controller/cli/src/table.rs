@@ -9,10 +9,15 @@ use jiff::Timestamp;
 
 use crate::{
     duration::{age, between_ms, elapsed},
-    shape::{Cluster, Migration, Phase, Plan, Version, Volume},
+    shape::{Cluster, Migration, Ordinal, Phase, Plan, Version, Volume},
     steps,
     terminal::{BAD, FAINT, GOOD, Paint, WARN},
 };
+
+/// Steps with a column of their own in the closing summary: as many as 80 columns of terminal hold.
+const SHOWN_STEPS: usize = 6;
+/// A step that took less, over all replicas, has none.
+const SHOWN_MS: i64 = 100;
 
 /// Aligned lines without line breaks, the header first.
 fn lines<const N: usize>(
@@ -168,33 +173,31 @@ pub(crate) fn ordinals(migration: &Migration, now: Timestamp, paint: Paint) -> S
     })))
 }
 
-/// How long each step of each ordinal took, at the end of a migration. Steps that nowhere lasted a tenth of a second
-/// have no column.
+/// How long each step of each ordinal took, at the end of a migration: the steps that took longest have a column, the
+/// others share one.
 pub(crate) fn step_times(migration: &Migration) -> String {
-    let time = |ordinal: usize, number: u32| -> Option<i64> {
-        let ordinal = migration.ordinals.get(ordinal)?;
+    let took = |ordinal: &Ordinal, number: u32| -> Option<i64> {
         let step = ordinal.steps.iter().find(|step| step.step == number)?;
         Some(between_ms(step.started_at?, step.ended_at?))
     };
-    let all = 0..migration.ordinals.len();
-    let shown: Vec<u32> = (1..=steps::LAST)
-        .filter(|step| all.clone().any(|ordinal| time(ordinal, *step).is_some_and(|ms| ms >= 100)))
-        .collect();
+    let all = |step: &u32| migration.ordinals.iter().filter_map(|ordinal| took(ordinal, *step)).sum::<i64>();
+    let mut shown: Vec<u32> = (1..=steps::LAST).filter(|step| all(step) >= SHOWN_MS).collect();
+    shown.sort_by_key(|step| std::cmp::Reverse(all(step)));
+    shown.truncate(SHOWN_STEPS);
+    shown.sort_unstable();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let head = ["REPLICA".to_owned(), "TOTAL".to_owned()];
-    table.set_header(head.into_iter().chain(shown.iter().map(|step| steps::name(*step).to_uppercase())));
-    for (index, ordinal) in migration.ordinals.iter().enumerate() {
-        let total = match (ordinal.started_at, ordinal.ended_at) {
-            (Some(from), Some(to)) => elapsed(between_ms(from, to)),
-            _ => "-".to_owned(),
-        };
-        let cells = [format!("{}-{}", migration.workload, ordinal.ordinal), total];
-        table.add_row(
-            cells
-                .into_iter()
-                .chain(shown.iter().map(|step| time(index, *step).map_or_else(|| "-".to_owned(), elapsed))),
-        );
+    let head = ["REPLICA".to_owned(), "TOTAL".to_owned()].into_iter();
+    table.set_header(
+        head.chain(shown.iter().map(|step| steps::name(*step).to_uppercase())).chain(["OTHER".to_owned()]),
+    );
+    let cell = |ms: Option<i64>| ms.map_or_else(|| "-".to_owned(), elapsed);
+    for ordinal in &migration.ordinals {
+        let total = ordinal.started_at.zip(ordinal.ended_at).map(|(from, to)| between_ms(from, to));
+        let times: Vec<Option<i64>> = shown.iter().map(|step| took(ordinal, *step)).collect();
+        let other = total.map(|total| (total - times.iter().flatten().sum::<i64>()).max(0));
+        let cells = [format!("{}-{}", migration.workload, ordinal.ordinal), cell(total)].into_iter();
+        table.add_row(cells.chain(times.into_iter().map(cell)).chain([cell(other)]));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 3));

@@ -131,10 +131,12 @@ impl View {
         }
     }
 
-    /// Leaves what is on the screen there.
-    pub(crate) fn leave(&mut self) {
-        if let Display::Live(live) = &mut self.display {
-            live.leave();
+    /// Ends a live display; one that was interrupted stays on the screen as it was.
+    pub(crate) fn leave(&mut self, interrupted: bool) {
+        match &mut self.display {
+            Display::Live(live) if interrupted => live.freeze(),
+            Display::Live(live) => live.leave(),
+            Display::Plain(_) | Display::Json => {}
         }
     }
 }
@@ -146,7 +148,10 @@ fn paused(migration: &Migration, now: Timestamp, paint: Paint) -> String {
 
 /// One line about a migration that has ended.
 pub(crate) fn headline(migration: &Migration, paint: Paint) -> String {
-    let style = if migration.phase == Phase::Completed { GOOD } else { BAD };
+    let style = match migration.phase {
+        Phase::Completed => GOOD,
+        Phase::Preparing | Phase::Running | Phase::Paused | Phase::Refused => BAD,
+    };
     let took = match (migration.started_at, migration.ended_at) {
         (Some(from), Some(to)) => format!(" in {}", elapsed(between_ms(from, to))),
         _ => String::new(),

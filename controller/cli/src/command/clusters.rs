@@ -1,4 +1,8 @@
 //! `ferry clusters`: who is attached, and in which state.
+//!
+//! Shows every cluster whose agent was ever attached, because one that is missing from a list is not noticed: a detached
+//! one stays, with the time of its last sign of life. What is wrong with a cluster is the controller's judgement; here it
+//! is shown. An empty list says how the first cluster comes into it.
 
 use jiff::Timestamp;
 

@@ -1,7 +1,8 @@
-//! `ferry get`: migrations as a table, or one of them with its ordinals.
+//! `ferry get`: migrations as a table, or one of them with its replicas.
 //!
 //! One migration is read through the watch, whose first message is its state now: a list is bounded and may not reach
-//! back to it. `migrations` and `migration` are taken as the word they are for users of kubectl (no id is one).
+//! back to it. `migrations` and `migration` are taken as the words they are for users of kubectl (no id is one). What is
+//! shown is a state, not a film: that is `ferry watch`.
 
 use jiff::Timestamp;
 

@@ -2,6 +2,7 @@
 //!
 //! The server has to be named once, here, and is kept with the credential. An older credential is replaced only when
 //! the new one is whole; a token that turns out to be an agent's is used up, which is said, and changes nothing here.
+//! How a token is redeemed is [`crate::session`]'s business, and how the credential is kept [`crate::config`]'s.
 
 use crate::{args::Login, error::Failure, run::Context, session, shape::rfc3339, terminal, token::JoinToken};
 

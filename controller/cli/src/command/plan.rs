@@ -1,4 +1,8 @@
 //! `ferry plan`: what a move would do, and whether it may.
+//!
+//! It changes nothing in any cluster. The explanation is whole even when the plan is refused, with every refusal in it,
+//! and the exit code tells the two apart, for scripts and for [`super::migrate`], which runs only what [`accepted`] lets
+//! pass: a plan that has a hash and no refusal. Text is made in [`crate::explain_plan`].
 
 use jiff::Timestamp;
 

@@ -1,4 +1,8 @@
-//! `ferry token create`: the token alone on standard output, what to do with it on standard error.
+//! `ferry token create`: a join token, and what to do with it.
+//!
+//! The token stands alone on standard output, so that it can be piped to where it is needed without being seen; what it
+//! is good for, until when, and the command that redeems it go to standard error. It is shown this once: the controller
+//! keeps only its hash, and this command keeps nothing.
 
 use crate::{
     admin::Holder,

@@ -1,6 +1,8 @@
 //! `ferry version`: both versions, and who we are to the controller.
 //!
-//! The client's version is printed even if the controller cannot be asked; that failure is then the command's.
+//! The client's version is printed even if the controller cannot be asked; that failure is then the command's. The
+//! identity is the one that the controller sees, not the one on disk: this is the command by which somebody finds out why
+//! another was denied.
 
 use crate::{args::VersionArgs, error::Failure, run::Context, shape::Version, table, terminal};
 

@@ -1,4 +1,9 @@
 //! `ferry volumes`: the ledger.
+//!
+//! Every volume of every StatefulSet, by domain, driver and handle, with the cluster that owns it. Filtering is done by
+//! the controller; a conflict is shown in red with both clusters and the controller's words. An empty list is said on
+//! standard error, so that a script that reads lines reads none. All namespaces are shown unless `-n` narrows them: a
+//! ledger that hides a part by default would be trusted for what it does not show.
 
 use crate::{args::Volumes, error::Failure, run::Context, shape::List, table, terminal};
 
