@@ -21,8 +21,8 @@ use crate::{
 
 /// One stream of an agent.
 pub(crate) struct Agent {
-    say: mpsc::Sender<AttachRequest>,
-    hear: Streaming<AttachResponse>,
+    pub(crate) say: mpsc::Sender<AttachRequest>,
+    pub(crate) hear: Streaming<AttachResponse>,
 }
 
 impl Agent {

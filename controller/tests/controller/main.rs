@@ -7,6 +7,8 @@
 mod agent;
 mod calls;
 mod client;
+mod cluster;
+mod crossing;
 mod expiry;
 mod process;
 mod restarts;

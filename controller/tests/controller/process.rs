@@ -43,7 +43,14 @@ impl Data {
 
     pub(crate) fn start_with(&self, arguments: &[&str]) -> Result<Controller> {
         let mut command = Command::new(BINARY);
-        command.args(self.arguments()).args(arguments);
+        command.args(self.arguments("127.0.0.1:0")).args(arguments);
+        Controller::spawn(command)
+    }
+
+    /// Starts a controller where another one listened before.
+    pub(crate) fn start_at(&self, address: SocketAddr) -> Result<Controller> {
+        let mut command = Command::new(BINARY);
+        command.args(self.arguments(&address.to_string()));
         Controller::spawn(command)
     }
 
@@ -54,19 +61,19 @@ impl Data {
             .arg("-c")
             .arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\""))
             .arg(BINARY)
-            .args(self.arguments());
+            .args(self.arguments("127.0.0.1:0"));
         Controller::spawn(command)
     }
 
     /// Starts a controller that is expected not to come up: its exit code and what it said.
     pub(crate) fn fail(&self) -> Result<(Option<i32>, String)> {
-        let output = Command::new(BINARY).args(self.arguments()).output()?;
+        let output = Command::new(BINARY).args(self.arguments("127.0.0.1:0")).output()?;
         Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
-    fn arguments(&self) -> [String; 5] {
+    fn arguments(&self, listen: &str) -> [String; 5] {
         let data = self.path().display().to_string();
-        ["serve".into(), "--data".into(), data, "--listen".into(), "127.0.0.1:0".into()]
+        ["serve".into(), "--data".into(), data, "--listen".into(), listen.into()]
     }
 
     /// The CA that controllers here show.
