@@ -3,7 +3,10 @@
 //! One thread: an agent waits most of its life, and its memory is counted (an idle agent has a budget). SIGTERM and
 //! SIGINT end it at once; a command that runs is carried on by the next process from what the cluster shows.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
 use ferry_agent::{
@@ -16,8 +19,10 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let filter = || EnvFilter::try_from_env("FERRY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter());
+    // kube logs each failed request as an error of its own; here the one who made it says what it means.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_client=off"));
+    let colours = io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colours).with_env_filter(filter);
     match options.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),

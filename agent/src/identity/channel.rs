@@ -130,7 +130,8 @@ fn hint(error: &io::Error) -> &'static str {
              anew, start the agent with a new join token"
         }
         Some(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => {
-            "the server is not the expected one"
+            "the server does not have the certificate authority that the join token names. Check --controller, and make \
+             a new token if the controller was set up anew"
         }
         Some(rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

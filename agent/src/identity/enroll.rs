@@ -67,7 +67,6 @@ async fn try_enroll(
         })?
         .map_err(|status| Error::Refused {
             controller: controller.to_string(),
-            remedy: ". Make a new token for this cluster with `ferry token create`",
             status: Box::new(status),
         })?
         .into_inner();

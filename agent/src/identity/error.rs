@@ -89,13 +89,11 @@ pub enum Error {
         source: tonic::transport::Error,
     },
     /// The controller answered with an error.
-    #[error("the controller at {controller} refused: {message}{remedy}", message = status.message())]
+    #[error("the controller at {controller} refused: {message}", message = status.message())]
     Refused {
         /// Where.
         controller: String,
-        /// What to do; begins with `. ` when not empty.
-        remedy: &'static str,
-        /// What it said.
+        /// What it said; its message says what to do.
         status: Box<tonic::Status>,
     },
     /// No answer in time.

@@ -65,7 +65,6 @@ async fn renew(controller: &Address, identity: &Identity, store: &Store) -> Resu
         })?
         .map_err(|status| Error::Refused {
             controller: controller.to_string(),
-            remedy: "",
             status: Box::new(status),
         })?
         .into_inner();

@@ -61,10 +61,7 @@ pub fn mutual(identity: &Identity) -> Result<ClientConfig, Error> {
 
 /// The server presented no certificate with the hash of the join token.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the server does not have the certificate authority that the join token names. Check --controller, and make a new \
-     token if the controller was set up anew"
-)]
+#[error("no certificate with the hash in the join token")]
 pub struct AnotherAuthority;
 
 #[derive(Debug)]

@@ -14,7 +14,6 @@ pub enum Error {
     #[error("{remedy}: {message}", remedy = remedy(status), message = status.message())]
     Status {
         /// What it said.
-        #[source]
         status: Box<tonic::Status>,
     },
     /// The controller closed the stream without a reason.

@@ -115,7 +115,9 @@ impl Status {
             }
             _ => format!("cannot watch {what}: {}", said(error)),
         };
-        tracing::warn!(error = text, "watch interrupted; tried again");
+        if state.error.as_ref() != Some(&text) {
+            tracing::warn!(error = text, "watch interrupted; tried again");
+        }
         state.error = Some(text);
     }
 
