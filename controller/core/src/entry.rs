@@ -2,6 +2,7 @@
 //!
 //! An entry says what was decided, with what it takes to apply it again; [`crate::State::apply`] holds the only code
 //! that changes the state. To the shell an entry is opaque: it is written as JSON and read back.
+//! Adding a variant is compatible; changing one means that older journals do not replay.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 //!
 //! Volatile: it changes nothing, so a restart may lose it and the caller asks again. Only its number is durable, so
 //! that an answer to an inspection of an earlier process is never taken for the answer to a new one.
+//! What it asks and how it ends is in `core::inspecting`.
 
 use crate::command::Command;
 use crate::facts::SourceReport;

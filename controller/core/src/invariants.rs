@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::command::{Command, CommandBody};
-use crate::ids::{ClusterName, Ordinal, VolumeId, Workload};
+use crate::ids::{ClusterName, MigrationId, Ordinal, VolumeId, Workload};
 use crate::limits;
 use crate::migration::{Migration, Stage, Work};
 use crate::state::State;
@@ -28,20 +28,33 @@ impl State {
         self.check_bounds()?;
         self.check_owners()?;
         let mut moving: BTreeSet<&Workload> = BTreeSet::new();
-        for (id, work) in &self.work {
-            let migration = self.migrations.get(id).ok_or_else(|| format!("{id} runs and is not listed"))?;
-            let record = self.ledger.workloads.get(&migration.workload);
-            let record = record.ok_or_else(|| format!("{id} moves a workload that is not in the ledger"))?;
-            holds(moving.insert(&migration.workload), || {
-                format!("two migrations move {}", migration.workload)
+        for id in self.work.keys() {
+            self.check_migration(id)?;
+            let workload = self.migrations.get(id).map(|migration| &migration.workload);
+            holds(workload.is_some_and(|of| moving.insert(of)), || {
+                format!("{id}: two migrations of one workload")
             })?;
-            holds(!migration.phase.is_over() && !work.stage.is_over(), || format!("{id} runs and is over"))?;
-            check_slices(migration, work)?;
-            check_custody(migration, work, record)?;
-            for (cluster, slot) in &work.slots {
-                if let Some(command) = &slot.pending {
-                    check_command(migration, work, record, (cluster, command))?;
-                }
+        }
+        Ok(())
+    }
+
+    /// Whether they hold for one migration: what is looked at after each change, in production too.
+    ///
+    /// # Errors
+    /// The first one that is broken, in words.
+    pub fn check_migration(&self, id: &MigrationId) -> Result<(), Broken> {
+        let Some(work) = self.work.get(id) else {
+            return Ok(());
+        };
+        let migration = self.migrations.get(id).ok_or_else(|| format!("{id} runs and is not listed"))?;
+        let record = self.ledger.workloads.get(&migration.workload);
+        let record = record.ok_or_else(|| format!("{id} moves a workload that is not in the ledger"))?;
+        holds(!migration.phase.is_over() && !work.stage.is_over(), || format!("{id} runs and is over"))?;
+        check_slices(migration, work)?;
+        check_custody(migration, work, record)?;
+        for (cluster, slot) in &work.slots {
+            if let Some(command) = &slot.pending {
+                check_command(migration, work, record, (cluster, command))?;
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Times are in milliseconds. A bound that is reached is refused or drops the oldest, as its line says; none is
 //! ever grown at run time.
+//! What bounds the wire (message sizes, rates, heartbeats) is the shell's, in a file of the same name.
 
 /// A plan may be started for this long.
 pub const PLAN_TTL_MS: u64 = 10 * 60 * 1000;

@@ -2,6 +2,7 @@
 //!
 //! The hash covers everything that matters but times, so that what was approved is what runs; it is empty when the
 //! plan is refused, because then it cannot run. How plans are made is in the planner.
+//! A plan is never run from what it says: at the start the clusters are looked at again, and the hashes compared.
 
 use std::collections::BTreeMap;
 

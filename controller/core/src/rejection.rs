@@ -2,6 +2,7 @@
 //!
 //! An ordered enum, the mildest first; each says a stable code, whether the same request may succeed later, and in
 //! its message what was found, what was expected and what to do.
+//! Where a rejection becomes a gRPC status or a field of a response is the shell's business.
 
 use serde::{Deserialize, Serialize};
 

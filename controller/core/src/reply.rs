@@ -2,6 +2,7 @@
 //!
 //! Each variant answers the request of the same name; [`Reply::Rejected`] may answer any of them. The views are made
 //! for people: names, states and words, no evidence and no manifests.
+//! A reply leaves with the other effects of its step, after the commit.
 
 use crate::ids::{ClusterName, Epoch, Ordinal, VolumeId, Workload};
 use crate::migration::Migration;

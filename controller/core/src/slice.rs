@@ -2,6 +2,7 @@
 //!
 //! A slice is one contiguous run, so a replica leaves and joins at an edge only (KEP-3335, handoff.md section 3).
 //! Both orders live here, and nothing else does: who may run which ordinal is the ledger's business.
+//! Errors name the slice and the ordinal; who asks for an impossible slice is broken, so callers treat them as bugs.
 
 use std::fmt;
 

@@ -2,6 +2,7 @@
 //!
 //! Unix milliseconds, from the shell's clock. The core compares and adds; it never reads a clock. A clock that is
 //! set back delays timers and never breaks an invariant: order comes from the journal, not from these numbers.
+//! The same goes for one that jumps ahead: timers come early, and what they ask for is checked as always.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 //!
 //! The token's text never reaches the core. A redeemed token is remembered until it would have expired, so that a
 //! second use is told apart from an unknown token; expired ones are dropped whenever a token is made.
+//! Who may make or redeem one is the shell's authorization table, not this.
 
 use std::collections::BTreeMap;
 

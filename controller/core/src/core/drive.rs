@@ -2,6 +2,7 @@
 //!
 //! First whatever the ledger and the observations allow to happen, then the commands that the new stage wants. It
 //! runs after each input, so a migration goes on from wherever a restart left it, with no script to be resumed.
+//! Loops end because every event moves a migration on or waits for something from outside.
 
 use crate::command::Command;
 use crate::effect::Effect;

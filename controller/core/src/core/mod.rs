@@ -69,7 +69,11 @@ impl Core {
         step.say_all();
         let wake_at = step.next_timer();
         let Step { entries, mut effects, changed, .. } = step;
-        effects.extend(changed.into_iter().map(Effect::MigrationChanged));
+        effects.extend(changed.iter().cloned().map(Effect::MigrationChanged));
+        for id in &changed {
+            let sound = self.state.check_migration(id);
+            assert_eq!(sound, Ok(()), "the ledger contradicts itself");
+        }
         debug_assert_eq!(self.state.check(), Ok(()), "the ledger contradicts itself");
         Decision { entries, effects, wake_at }
     }

@@ -2,6 +2,7 @@
 //!
 //! Reads are answered from what is known now. Changes are answered in the same step as their entries, so a reply is
 //! released only once what it says is durable.
+//! Starting is the one request with two looks at the world: `before_start`, and after the inspection `start_planned`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,6 +2,7 @@
 //!
 //! There is one timer: the earliest of everything that waits. Whatever is due is done after any input, so a late or
 //! lost wake-up delays and never loses anything.
+//! Times come from the state and from what is observed; none is kept on its own.
 
 use crate::migration::Work;
 use crate::time::Millis;

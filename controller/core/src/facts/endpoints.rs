@@ -2,6 +2,7 @@
 //!
 //! A report is a cluster's own endpoints only; a mirror is one cluster's report on its way into another. Revisions
 //! compare only within one process of the origin's agent, so each travels with that process's id.
+//! Where they go, and when they have converged, is decided in `core::mirrors` and `migration::gate`.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 //!
 //! An outcome that cannot be told is [`Unknown`], a value of its own (I8). Whether evidence is believed is decided
 //! in `migration`, against the ledger.
+//! Progress is for people only: no decision is made from it.
 
 use serde::{Deserialize, Serialize};
 

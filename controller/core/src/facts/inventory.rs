@@ -2,6 +2,7 @@
 //!
 //! Inventories are whole: what is missing from one is gone from that cluster's view. They are volatile but for the
 //! volumes, which the ledger keeps.
+//! How they become ledger entries is in `volume`.
 
 use serde::{Deserialize, Serialize};
 

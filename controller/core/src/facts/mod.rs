@@ -2,6 +2,8 @@
 //!
 //! They are facts of one cluster at one moment. Nothing here decides; the shell translates the wire into these at
 //! the edge, and the core validates evidence against the ledger before it relies on it.
+//! The translation refuses what it does not understand, so everything here is of a known kind; bounds on sizes are
+//! the wire's too.
 
 mod endpoints;
 mod evidence;

@@ -2,6 +2,7 @@
 //!
 //! Objects stay JSON text, whole, so that a field that nobody here knows survives the crossing. The core reads into
 //! them in one place only: the planner's fingerprint of what was approved.
+//! Contents of Secrets never come here: agents name what is required and keep what is in it.
 
 use serde::{Deserialize, Serialize};
 

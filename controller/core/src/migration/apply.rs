@@ -2,6 +2,7 @@
 //!
 //! Everything here is deterministic and asserts what must have been checked before: an event that the table forbids,
 //! an epoch that does not rise, a slice that does not fit are bugs, and crash.
+//! What is sent next is not decided here: `desired` reads it off the result.
 
 use crate::facts::{Adopted, Held, OrdinalEpoch, Released, StepState};
 use crate::ids::{ClusterName, Epoch, MigrationId, Ordinal};
@@ -109,6 +110,7 @@ impl Scene<'_> {
             Event::ReleaseDeclined => {
                 let handoff = self.handoff();
                 handoff.recheck = handoff.source_held.take();
+                handoff.declines = handoff.declines.saturating_add(1);
             }
             Event::RecheckDeclined => {
                 let handoff = self.handoff();
@@ -192,6 +194,7 @@ impl Scene<'_> {
             target_held: None,
             recheck: None,
             lapses: 0,
+            declines: 0,
             old_addresses: Vec::new(),
             released: None,
             pod_uid: String::new(),
@@ -208,7 +211,11 @@ impl Scene<'_> {
     fn side_held(&mut self, cluster: &ClusterName, held: &Held) {
         let held = HeldAt { held: held.clone(), at: self.at };
         let source = *cluster == self.migration.from;
-        if let Some(slot) = self.work.slots.get_mut(cluster) {
+        // Why a release was declined stays said until the release is done.
+        let declined = source && self.handoff().declines > 0;
+        if let Some(slot) = self.work.slots.get_mut(cluster)
+            && !declined
+        {
             slot.setback = None;
         }
         let handoff = self.handoff();
@@ -235,7 +242,9 @@ impl Scene<'_> {
     }
 
     fn held(&mut self, old_addresses: &[String]) {
-        self.forget_setbacks();
+        if self.handoff().declines == 0 {
+            self.forget_setbacks();
+        }
         old_addresses.clone_into(&mut self.handoff().old_addresses);
         self.ends(2);
         self.ends(3);

@@ -2,6 +2,7 @@
 //!
 //! Worked out from the ledger and from what is observed, after everything else; empty when the migration simply
 //! runs. Nothing is decided from these words.
+//! They end up in `Migration::message`, which is journalled only when it changes.
 
 use crate::migration::display::Migration;
 use crate::migration::gate;

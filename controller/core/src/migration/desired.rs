@@ -2,6 +2,7 @@
 //!
 //! Nothing here remembers what was sent; the caller compares with the slot. Slices come from the ledger and are
 //! computed anew at each handoff, so a command cannot carry an old world.
+//! Epochs too: a command's epoch is the ordinal's, as the ledger has it at this moment.
 
 use std::collections::BTreeMap;
 

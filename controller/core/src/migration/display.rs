@@ -2,6 +2,7 @@
 //!
 //! Times are the core's input times. Steps 5 to 10 and 12 begin and end when agents say so, the others when the core
 //! decides; a step that nobody reported has no times.
+//! Nothing in here is read to decide anything; it may be shown to anyone with the role viewer.
 
 use serde::{Deserialize, Serialize};
 

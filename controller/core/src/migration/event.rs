@@ -1,6 +1,8 @@
 //! What can happen to a migration, as the journal keeps it.
 //!
 //! Each event carries the evidence that later commands are built from, and nothing that can be worked out again.
+//! Commands, attempts and refusals are not events: they change what is asked, not where the migration stands. Adding a
+//! variant does not compile until `stage` and `apply` say what it means.
 
 use serde::{Deserialize, Serialize};
 

@@ -76,12 +76,11 @@ fn refused(asked: &Asked<'_>, refusal: &Refusal) -> Verdict {
         Stage::Holding if undecided && recheck && source => Some(Event::RecheckDeclined),
         _ => None,
     };
-    // A failed second look says little to people; why the release was declined says more.
-    let message = match (&event, asked.previous()) {
-        (Some(Event::RecheckDeclined), Some(before)) => before.message.clone(),
-        _ => setback.message.clone(),
+    let setback = match &event {
+        Some(event) => asked.declined(event, setback),
+        None => setback,
     };
-    Verdict { event, setback: Some(Setback { message, ..setback }) }
+    Verdict { event, setback: Some(setback) }
 }
 
 impl Asked<'_> {
@@ -100,6 +99,18 @@ impl Asked<'_> {
         };
         let message = limits::cut(&format!("{} in {}: {message}", self.command.body.verb(), self.cluster));
         Setback { attempts, retry_at, message, paused }
+    }
+
+    /// The pause before the source is looked at again, or before its release is asked for again after that look
+    /// failed; a failed look says little to people, why the release was declined says more.
+    fn declined(&self, event: &Event, setback: Setback) -> Setback {
+        let declines = self.work.handoff.as_ref().map_or(0, |handoff| handoff.declines);
+        let (message, paused) = match (event, self.previous()) {
+            (Event::RecheckDeclined, Some(before)) => (before.message.clone(), before.paused),
+            (_, Some(_) | None) => (setback.message, setback.paused),
+        };
+        let retry_at = Some(self.now.plus(backoff_ms(declines.saturating_add(1))));
+        Setback { retry_at, message, paused, ..setback }
     }
 
     fn give_up(&self, message: &str) -> Verdict {

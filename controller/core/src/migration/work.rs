@@ -106,6 +106,8 @@ pub struct Handoff {
     pub recheck: Option<HeldAt>,
     /// How often the holds did not fit.
     pub lapses: u32,
+    /// How often the source would not begin to release.
+    pub declines: u32,
     /// Addresses under which the source showed the ordinal.
     pub old_addresses: Vec<String>,
     /// The source's proof that it let go.

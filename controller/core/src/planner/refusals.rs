@@ -2,6 +2,7 @@
 //!
 //! Each refusal is a finding like the agents', with what was found, what was expected and what to do, so that a
 //! person reads all that is wrong at once.
+//! What one cluster can see for itself is never checked here a second time.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,8 @@
 //! The whole way, without faults: both orders, any start, any number of disks, and back.
+//!
+//! Every input goes through the same world that the fault tests use, so the referee and the fold of the entries are
+//! looked at here too. What is asserted besides is where replicas and disks end up, what was said to whom, and that an
+//! ended migration leaves nothing behind but its story.
 
 use super::world::{PLAIN, Shape, World};
 use crate::facts::Manifest;

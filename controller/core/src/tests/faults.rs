@@ -2,6 +2,7 @@
 //!
 //! Safety is looked at after each write and each step (the world's referee, `State::check`, the fold of the
 //! entries); liveness after the faults stop (I9).
+//! Shrunk inputs print as plain lists of faults, to be pasted into a test of their own.
 
 use proptest::prelude::*;
 

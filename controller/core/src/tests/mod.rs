@@ -2,4 +2,7 @@
 
 mod crossing;
 mod faults;
+mod hostile;
+mod planning;
+mod waiting;
 mod world;

@@ -2,6 +2,7 @@
 //!
 //! An ordinal and all its volumes change hands in one record, so there is no moment at which half of a replica
 //! belongs to somebody (handoff.md section 5, step 1). Epochs only rise here; nothing lowers one.
+//! What clusters show and what Ferry decided are kept apart here, and compared elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,8 @@
 //! The ledger's volumes, for people.
+//!
+//! One line for each volume: who owns it, where it shows, under which epoch, and what keeps it from moving. A conflict
+//! is told with both places, because which of the two is wrong only a person can say. Nothing is decided from these
+//! words; the planner and `drive` ask the ledger itself.
 
 use crate::ids::{ClusterName, Epoch};
 use crate::input::VolumeFilter;

@@ -2,6 +2,7 @@
 //!
 //! It decides from what its cluster shows, never from what it remembers, so a new process goes on where the old one
 //! died. Its mood makes it stop, refuse or lose sight, once.
+//! It is a model of the protocol, not of the real agent: waits are left out, order and idempotence are not.
 
 use std::collections::BTreeMap;
 
@@ -44,8 +45,8 @@ impl Agent {
 
 pub(crate) type Write = Box<dyn Fn(&mut Cluster)>;
 
-pub(crate) fn refusal(code: RefusalCode, message: &str) -> OutcomeResult {
-    OutcomeResult::Refusal(Refusal { code, message: message.to_owned(), step: 5 })
+pub(crate) fn refusal(code: RefusalCode, message: &str) -> Refusal {
+    Refusal { code, message: message.to_owned(), step: 5 }
 }
 
 fn keep(ordinal: Ordinal, epoch: Epoch) -> Write {
@@ -55,7 +56,7 @@ fn keep(ordinal: Ordinal, epoch: Epoch) -> Write {
     })
 }
 
-fn stale(cluster: &Cluster, ordinal: Ordinal, epoch: Epoch) -> Result<(), OutcomeResult> {
+fn stale(cluster: &Cluster, ordinal: Ordinal, epoch: Epoch) -> Result<(), Refusal> {
     let kept = cluster.kept.get(&ordinal).copied().unwrap_or_default();
     if epoch.0 < kept {
         Err(refusal(RefusalCode::StaleEpoch, "the cluster keeps a higher one"))
@@ -64,12 +65,12 @@ fn stale(cluster: &Cluster, ordinal: Ordinal, epoch: Epoch) -> Result<(), Outcom
     }
 }
 
-fn expect(condition: bool, message: &str) -> Result<(), OutcomeResult> {
+fn expect(condition: bool, message: &str) -> Result<(), Refusal> {
     if condition { Ok(()) } else { Err(refusal(RefusalCode::NotReady, message)) }
 }
 
 /// The writes that the command still needs here, or why it is refused.
-pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>, OutcomeResult> {
+pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>, Refusal> {
     let slice = cluster.set.as_ref().map(|set| set.slice).unwrap_or_default();
     let mut writes: Vec<Write> = Vec::new();
     match &command.body {
@@ -83,13 +84,7 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
         CommandBody::PrepareTarget { description, slice, epochs, .. } => {
             let (templates, slice) = (description.ordinals.first().map_or(0, |of| of.volumes.len()), *slice);
             let service = !description.service.is_empty();
-            writes.push(Box::new(move |cluster| {
-                cluster.shape.templates = u32::try_from(templates).unwrap();
-                cluster.shape.service = service;
-                if cluster.set.is_none() {
-                    cluster.set = Some(Set { uid: cluster.new_uid("set"), slice });
-                }
-            }));
+            writes.push(Box::new(move |cluster| cluster.make_room(templates, service, slice)));
             for of in epochs {
                 stale(cluster, of.ordinal, of.epoch)?;
                 writes.push(keep(of.ordinal, of.epoch));

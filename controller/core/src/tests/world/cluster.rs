@@ -1,4 +1,8 @@
 //! A cluster as tables of objects, and what its agent says of them.
+//!
+//! StatefulSet, pods, claims, PersistentVolumes, kept epochs, mirrored endpoints: as little of each as the protocol turns
+//! on. A claim without a volume is a tombstone; a PersistentVolume is Bound while the claim that it names is there and
+//! names it. The cluster's own controllers are the functions that make missing pods.
 
 use std::collections::BTreeMap;
 
@@ -54,6 +58,7 @@ pub(crate) struct Cluster {
     pub(crate) mirrored: BTreeMap<ClusterName, Vec<Endpoint>>,
     pub(crate) governed: bool,
     pub(crate) mirror_fails: bool,
+    pub(crate) starts_ready: bool,
     pub(crate) template: String,
     pub(crate) budget: u32,
     pub(crate) findings: Vec<crate::facts::Finding>,
@@ -78,6 +83,7 @@ impl Cluster {
             mirrored: BTreeMap::new(),
             governed: false,
             mirror_fails: false,
+            starts_ready: true,
             template: "digest-of-the-template".to_owned(),
             budget: 1,
             findings: Vec::new(),
@@ -119,12 +125,21 @@ impl Cluster {
         }
     }
 
+    /// The StatefulSet with an empty slice.
+    pub(crate) fn make_room(&mut self, templates: usize, service: bool, slice: Slice) {
+        self.shape.templates = u32::try_from(templates).unwrap();
+        self.shape.service = service;
+        if self.set.is_none() {
+            self.set = Some(Set { uid: self.new_uid("set"), slice });
+        }
+    }
+
     pub(crate) fn run_pod(&mut self, ordinal: Ordinal) {
         if !self.pods.contains_key(&ordinal) {
             let uid = self.new_uid("pod");
             let host = self.serial();
             let address = format!("10.{}.0.{host}", self.net);
-            self.pods.insert(ordinal, Pod { uid, address, ready: true });
+            self.pods.insert(ordinal, Pod { uid, address, ready: self.starts_ready });
         }
     }
 

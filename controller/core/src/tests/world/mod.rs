@@ -8,14 +8,14 @@
 mod agent;
 mod cluster;
 mod referee;
+mod run;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::effect::{Decision, Effect};
 use crate::facts::{EndpointsReport, MirrorApplied, Outcome, OutcomeResult, Resync};
-use crate::input::{PlanRequest, Request};
-use crate::{ClusterName, Core, Entry, Input, Migration, Millis, Order, PlanHash, Reply, RequestId, Session};
-use crate::{Phase, State, Workload};
+use crate::{ClusterName, Core, Entry, Input, Millis, Reply, RequestId, Session};
+use crate::{State, Workload};
 
 pub(super) use agent::Mood;
 pub(super) use cluster::Cluster;
@@ -170,8 +170,6 @@ impl World {
         assert_eq!(link.session, Some(session), "an effect for a stream that is gone: {effect:?}");
         link.down.push_back(effect);
     }
-
-    // ---- links and processes ----
 
     pub(super) fn attach(&mut self, of: &str) {
         let cluster = name(of);
@@ -331,8 +329,8 @@ impl World {
             Mood::Refuse(_) => 0,
         };
         let result = match (&mood, writes) {
-            (Mood::Refuse(code), _) => agent::refusal(*code, "as the test says"),
-            (_, Err(refusal)) => refusal,
+            (Mood::Refuse(code), _) => OutcomeResult::Refusal(agent::refusal(*code, "as the test says")),
+            (_, Err(refusal)) => OutcomeResult::Refusal(refusal),
             (_, Ok(writes)) => {
                 if matches!(command.body, crate::CommandBody::Retire { .. }) {
                     referee::endpoints_converged(&self.clusters, cluster, &command.body);
@@ -355,134 +353,5 @@ impl World {
         self.say_outcome(cluster, outcome);
         self.say_inventory(cluster);
         self.say_endpoints(cluster);
-    }
-
-    // ---- calm ----
-
-    /// Everything that is on its way arrives; time stands still.
-    pub(super) fn settle(&mut self) {
-        for _ in 0..10_000 {
-            let mut moved = false;
-            for of in ["east", "west", "north"] {
-                moved |= self.deliver_down(of);
-                moved |= self.deliver_up(of);
-            }
-            if !moved {
-                return;
-            }
-        }
-        panic!("messages never stop");
-    }
-
-    /// Lets time pass, to the next timer each time, until the condition holds.
-    pub(super) fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
-        for _ in 0..500 {
-            self.settle();
-            if done(self) {
-                return;
-            }
-            let Some(at) = self.wake_at else {
-                panic!("{what}: nothing is on its way and no timer is set: {:?}", self.migrations());
-            };
-            self.now = at;
-            self.step(Input::Timer);
-        }
-        panic!("{what}: it never comes: {:?}", self.migrations());
-    }
-
-    /// Until a command of that verb is on its way.
-    pub(super) fn run_until_sent(&mut self, verb: &str) {
-        for _ in 0..1_000 {
-            if self.sent.iter().any(|(_, command)| command.body.verb() == verb) {
-                return;
-            }
-            let moved =
-                ["east", "west", "north"].iter().any(|of| self.deliver_down(of) || self.deliver_up(of));
-            if !moved {
-                self.now = self.wake_at.expect("a timer");
-                self.step(Input::Timer);
-            }
-        }
-        panic!("{verb} is never sent");
-    }
-
-    pub(super) fn migrations(&self) -> Vec<&Migration> {
-        self.core.state().migrations.values().collect()
-    }
-
-    pub(super) fn migration(&self) -> &Migration {
-        self.migrations().into_iter().max_by_key(|migration| migration.number).unwrap()
-    }
-
-    // ---- people ----
-
-    pub(super) fn ask(&mut self, body: Request) -> RequestId {
-        self.requests += 1;
-        let request = RequestId(self.requests);
-        self.step(Input::Request { request, body });
-        request
-    }
-
-    pub(super) fn answer(&mut self, body: Request) -> Reply {
-        let request = self.ask(body);
-        self.settle();
-        self.replies.remove(&request).expect("a reply")
-    }
-
-    pub(super) fn plan(&mut self, from: &str, to: &str, order: Order) -> crate::Plan {
-        let asked = PlanRequest { workload: db(), from: Some(name(from)), to: name(to), order };
-        match self.answer(Request::CreatePlan(asked)) {
-            Reply::Planned(plan) => *plan,
-            other => panic!("no plan: {other:?}"),
-        }
-    }
-
-    pub(super) fn start(&mut self, hash: &PlanHash) -> RequestId {
-        self.ask(Request::StartMigration { hash: hash.clone(), by: "ann".to_owned() })
-    }
-
-    /// Plans and starts; the migration is on its way when this returns.
-    pub(super) fn begin(&mut self, from: &str, to: &str, order: Order) {
-        self.attach_all();
-        self.settle();
-        let plan = self.plan(from, to, order);
-        let hash = plan.hash.unwrap_or_else(|| panic!("refused: {:?}", plan.findings));
-        let request = self.start(&hash);
-        for _ in 0..100 {
-            if self.replies.contains_key(&request) {
-                break;
-            }
-            for of in ["east", "west", "north"] {
-                self.deliver_down(of);
-                self.deliver_up(of);
-            }
-        }
-        assert!(
-            matches!(self.replies.get(&request), Some(Reply::Started(_))),
-            "{:?}",
-            self.replies.get(&request)
-        );
-    }
-
-    /// The whole crossing, without faults.
-    pub(super) fn cross(&mut self, from: &str, to: &str, order: Order) {
-        self.begin(from, to, order);
-        self.run_until("the end", |world| world.migration().phase.is_over());
-        assert_eq!(self.migration().phase, Phase::Completed, "{:?}", self.migration());
-    }
-
-    /// Replays from every snapshot that was kept: the same bytes at the end.
-    pub(super) fn replay_from_every_snapshot(&self) {
-        let end = serde_json::to_vec(self.core.state()).unwrap();
-        assert!(!self.snapshots.is_empty());
-        for (entries, bytes) in &self.snapshots {
-            let mut state: State = serde_json::from_slice(bytes).unwrap();
-            for entry in &self.log[*entries..] {
-                // Through JSON, as the journal does.
-                let entry: Entry = serde_json::from_slice(&serde_json::to_vec(entry).unwrap()).unwrap();
-                state.apply(&entry);
-            }
-            assert!(serde_json::to_vec(&state).unwrap() == end, "replay from entry {entries} differs");
-        }
     }
 }

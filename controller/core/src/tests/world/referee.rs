@@ -1,4 +1,8 @@
 //! Looks at all clusters at once, knows nothing of the ledger, and says what is wrong.
+//!
+//! It shares no code with the core and reads the model's tables only, after every single write of an agent. So a command
+//! that should never have been sent is seen at the moment it does harm, whatever the ledger believes. The model has one
+//! truth at a time, so one look is enough; real clusters need two.
 
 use std::collections::{BTreeMap, BTreeSet};
 
