@@ -4,7 +4,9 @@
 //! are, so that a command may come twice, and it holds the outside's view of I1 and I2 while it works: a pod or a
 //! bound volume that is in the other cluster too is a panic, whatever the controller believes.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result};
 
 use ferry_proto::agent::v1::{
     self as wire, Adopt, Adopted, ClaimedVolume, Command, Description, Endpoint, EndpointsReport, Held,
@@ -48,6 +50,8 @@ pub(crate) struct Clusters {
     pub(crate) of: BTreeMap<&'static str, Cluster>,
     /// Commands carried out, repetitions included.
     pub(crate) commands: usize,
+    /// How long a command takes.
+    pub(crate) pace: Duration,
 }
 
 pub(crate) fn workload() -> Option<Workload> {
@@ -68,11 +72,15 @@ impl Clusters {
             east.claim(ordinal, &format!("disk-{ordinal}"));
             east.run(ordinal);
         }
-        Self { of: BTreeMap::from([("east", east), ("west", Cluster::empty("west", 2))]), commands: 0 }
+        Self {
+            of: BTreeMap::from([("east", east), ("west", Cluster::empty("west", 2))]),
+            commands: 0,
+            pace: Duration::ZERO,
+        }
     }
 
-    pub(crate) fn cluster(&mut self, name: &str) -> &mut Cluster {
-        self.of.get_mut(name).expect("one of the two")
+    pub(crate) fn cluster(&mut self, name: &'static str) -> &mut Cluster {
+        self.of.entry(name).or_insert_with(|| Cluster::empty(name, 0))
     }
 
     /// Ordinals that run, by cluster.
@@ -81,10 +89,10 @@ impl Clusters {
     }
 
     /// Carries a command out in a cluster; the outcome is kept until it is acknowledged.
-    pub(crate) fn carry_out(&mut self, name: &str, command: Command) -> wire::Outcome {
+    pub(crate) fn carry_out(&mut self, name: &'static str, command: Command) -> Result<wire::Outcome> {
         self.commands += 1;
         let id = command.id.clone();
-        let evidence = self.cluster(name).evidence(command);
+        let evidence = self.cluster(name).evidence(command)?;
         let outcome = wire::Outcome { command_id: id.clone(), result: Some(evidence) };
         self.cluster(name).unacknowledged.insert(id, outcome.clone());
         let (east, west) = (&self.of["east"], &self.of["west"]);
@@ -94,7 +102,7 @@ impl Clusters {
         for ordinal in east.volumes.keys() {
             assert!(!west.volumes.contains_key(ordinal), "I1: the volume of {ordinal} is usable in both");
         }
-        outcome
+        Ok(outcome)
     }
 }
 
@@ -145,8 +153,9 @@ impl Cluster {
         self.set.as_ref().map(|(_, slice)| *slice).unwrap_or_default()
     }
 
-    fn resize(&mut self, slice: Option<Slice>) {
-        self.set.as_mut().expect("a StatefulSet").1 = slice.expect("a slice");
+    fn resize(&mut self, slice: Option<Slice>) -> Result<()> {
+        self.set.as_mut().context("no StatefulSet")?.1 = slice.context("no slice")?;
+        Ok(())
     }
 
     fn ordinals(&self) -> Vec<OrdinalVolumes> {
@@ -178,9 +187,9 @@ impl Cluster {
         })
     }
 
-    fn evidence(&mut self, command: Command) -> Evidence {
+    fn evidence(&mut self, command: Command) -> Result<Evidence> {
         let epoch = command.epoch;
-        match command.body.expect("a body") {
+        Ok(match command.body.context("no body")? {
             Body::InspectSource(_) => {
                 let description = self.description().filter(|_| command.workload == workload());
                 Evidence::SourceReport(SourceReport { description, findings: vec![] })
@@ -201,7 +210,7 @@ impl Cluster {
             }
             Body::PrepareTarget(prepare) => {
                 self.keep(prepare.epochs.iter().map(|of| (of.ordinal, of.epoch)));
-                let slice = prepare.slice.expect("a slice");
+                let slice = prepare.slice.context("no slice")?;
                 let uid = self.uid("set");
                 let (stateful_set_uid, slice) = self.set.get_or_insert((uid, slice)).clone();
                 Evidence::TargetPrepared(TargetPrepared { stateful_set_uid, slice: Some(slice) })
@@ -213,19 +222,19 @@ impl Cluster {
                 Evidence::Held(Held {
                     node: hold.source.then(|| self.node()).flatten(),
                     pod_uid: pod.unwrap_or_default(),
-                    available: u32::try_from(self.pods.len()).expect("few"),
+                    available: self.pods.len().try_into()?,
                     template_digest: "digest".into(),
                 })
             }
-            Body::Release(release) => self.release(release, epoch),
-            Body::Adopt(adopt) => self.adopt(adopt, epoch),
+            Body::Release(release) => self.release(release, epoch)?,
+            Body::Adopt(adopt) => self.adopt(adopt, epoch)?,
             Body::Retire(retire) => {
                 self.left.remove(&retire.ordinal);
                 let name = |of: &ClaimedVolume| of.volume.as_ref().map(|volume| volume.name.clone());
                 Evidence::Retired(Retired { pv_names: retire.volumes.iter().filter_map(name).collect() })
             }
             Body::Settle(_) => Evidence::Settled(Settled {}),
-        }
+        })
     }
 
     fn keep(&mut self, epochs: impl IntoIterator<Item = (u32, u64)>) {
@@ -236,41 +245,41 @@ impl Cluster {
         }
     }
 
-    fn release(&mut self, release: Release, epoch: u64) -> Evidence {
+    fn release(&mut self, release: Release, epoch: u64) -> Result<Evidence> {
         self.keep([(release.ordinal, epoch)]);
-        self.resize(release.to_slice);
+        self.resize(release.to_slice)?;
         self.pods.remove(&release.ordinal);
         if let Some(volume) = self.volumes.remove(&release.ordinal) {
             self.left.insert(release.ordinal, volume);
         }
-        Evidence::Released(Released {
+        Ok(Evidence::Released(Released {
             pod_uid: release.pod_uid,
             volumes: release.volumes,
             node: release.node,
             detached: true,
             epoch_kept: epoch,
-        })
+        }))
     }
 
-    fn adopt(&mut self, adopt: Adopt, epoch: u64) -> Evidence {
+    fn adopt(&mut self, adopt: Adopt, epoch: u64) -> Result<Evidence> {
         self.keep([(adopt.ordinal, epoch)]);
         for volume in &adopt.volumes {
             if !self.volumes.contains_key(&adopt.ordinal) {
                 self.claim(adopt.ordinal, &volume.handle);
             }
         }
-        self.resize(adopt.to_slice);
+        self.resize(adopt.to_slice)?;
         if !self.pods.contains_key(&adopt.ordinal) {
             self.run(adopt.ordinal);
         }
         let pod = self.pods[&adopt.ordinal].clone();
-        Evidence::Adopted(Adopted {
+        Ok(Evidence::Adopted(Adopted {
             pod_uid: pod.uid,
             pod_address: pod.address,
             node: self.node(),
             volumes: vec![self.volumes[&adopt.ordinal].clone()],
             epoch_kept: epoch,
-        })
+        }))
     }
 
     pub(crate) fn inventory(&mut self) -> Inventory {

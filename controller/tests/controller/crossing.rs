@@ -96,7 +96,8 @@ async fn serve(
                     let (command_id, message) = (command.id.clone(), message.to_owned());
                     agent.say(Say::Progress(Progress { command_id, step: 5, state, message })).await?;
                 }
-                let outcome = locked(clusters, |clusters| clusters.carry_out(name, command));
+                tokio::time::sleep(locked(clusters, |clusters| clusters.pace)).await;
+                let outcome = locked(clusters, |clusters| clusters.carry_out(name, command))?;
                 let inventory = locked(clusters, |clusters| clusters.cluster(name).inventory());
                 agent.say(Say::Inventory(inventory)).await?;
                 report(clusters, name, &agent, &governed).await?;
@@ -106,7 +107,12 @@ async fn serve(
     }
 }
 
-async fn report(clusters: &Shared, name: &str, agent: &Agent, governed: &[GovernedService]) -> Result<()> {
+async fn report(
+    clusters: &Shared,
+    name: &'static str,
+    agent: &Agent,
+    governed: &[GovernedService],
+) -> Result<()> {
     for GovernedService { namespace, service } in governed {
         let report = locked(clusters, |clusters| clusters.cluster(name).endpoints(namespace, service));
         agent.say(Say::Endpoints(report)).await?;
@@ -191,6 +197,7 @@ async fn three_replicas_cross_and_come_back() -> Result<()> {
 #[tokio::test]
 async fn a_migration_goes_on_through_kills_of_the_controller() -> Result<()> {
     let (world, clusters) = attached().await?;
+    locked(&clusters, |clusters| clusters.pace = std::time::Duration::from_millis(30));
     let started = start(&world, to("", "west", Order::HighestFirst)).await?;
     let World { mut controller, server, admin, data } = world;
     let mut kills = 0;
