@@ -60,7 +60,7 @@ impl Machine {
         for device in names("/sys/block") {
             let file = format!("/sys/block/{device}/loop/backing_file");
             if let Ok(file) = fs::read_to_string(file)
-                && !file.split('/').filter_map(RunId::parse).any(|id| id.is_alive())
+                && file.split('/').find_map(RunId::parse).is_some_and(|id| !id.is_alive())
             {
                 found.insert(format!("loop device {device} on {}", file.trim()));
             }
