@@ -18,6 +18,7 @@ use crate::{
     inventory::Inventory,
     limits,
     outcome::{bounded, said},
+    watch::Revival,
 };
 
 /// Health, always at hand.
@@ -38,10 +39,10 @@ struct Probe {
 
 impl Health {
     /// Begins to probe; ends with the last clone.
-    pub fn follow(client: Client, inventory: Inventory) -> Self {
+    pub fn follow(client: Client, inventory: Inventory, revival: Revival) -> Self {
         let (found, probe) = watch::channel(None);
         let mut task = JoinSet::new();
-        task.spawn(probe_forever(client, found));
+        task.spawn(probe_forever(client, found, revival));
         Self { inventory, probe, _task: Arc::new(task) }
     }
 
@@ -76,7 +77,7 @@ impl Health {
     }
 }
 
-async fn probe_forever(client: Client, found: watch::Sender<Option<Probe>>) {
+async fn probe_forever(client: Client, found: watch::Sender<Option<Probe>>, revival: Revival) {
     let mut version = String::new();
     loop {
         let begun = Instant::now();
@@ -93,7 +94,10 @@ async fn probe_forever(client: Client, found: watch::Sender<Option<Probe>>) {
         let was_wrong = found.borrow().as_ref().and_then(|probe| probe.error.clone());
         match &error {
             Some(text) if was_wrong.as_ref() != Some(text) => tracing::warn!("{text}"),
-            None if was_wrong.is_some() => tracing::info!("the API server answers again"),
+            None if was_wrong.is_some() => {
+                tracing::info!("the API server answers again");
+                revival.revive();
+            }
             _ => {}
         }
         found.send_replace(Some(Probe { version: version.clone(), latency: begun.elapsed(), error }));

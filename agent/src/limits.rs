@@ -74,8 +74,8 @@ pub const RENEWAL_RETRY_LEAST: Duration = Duration::from_secs(1);
 pub const WATCH_PAGE: u32 = 100;
 /// Length of one watch, in seconds; then it is begun again from where it was.
 pub const WATCH_SECONDS: u32 = 290;
-/// Silence beyond a watch's length after which the connection is taken for dead.
-pub const WATCH_MARGIN: Duration = Duration::from_secs(5);
+/// Silence after which a watch begins again: the API server sends a bookmark each minute.
+pub const WATCH_SILENCE: Duration = Duration::from_secs(90);
 /// Changes within this time go into one inventory.
 pub const INVENTORY_COALESCE: Duration = Duration::from_millis(100);
 /// StatefulSets in one inventory.

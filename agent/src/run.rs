@@ -17,6 +17,7 @@ use crate::{
     options::Options,
     progress::Queue,
     session::Session,
+    watch::Revival,
 };
 
 /// Why an agent stops.
@@ -43,8 +44,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let (client, server) = cluster::client(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
     let (store, identity) = identity::obtain(options.state, &options.controller, token.as_ref()).await?;
     let cluster_name = identity.cluster.clone();
-    let inventory = Inventory::follow(&client);
-    let health = Health::follow(client.clone(), inventory.clone());
+    let revival = Revival::new();
+    let inventory = Inventory::follow(&client, &revival);
+    let health = Health::follow(client.clone(), inventory.clone(), revival.clone());
     let progress = Queue::default();
     let (current, identity) = watch::channel(identity);
     let mut renewal = JoinSet::new();
@@ -59,7 +61,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         health,
         dispatch: Dispatch::new(client.clone(), cluster_name.clone(), progress.clone()),
         progress,
-        own: Own::new(client.clone()),
+        own: Own::new(client.clone(), revival),
         mirrors: Mirrors::new(client.clone(), cluster_name),
     };
     let keep = async {

@@ -18,7 +18,7 @@ use super::{
     ServiceKey,
     report::{self, Tables},
 };
-use crate::watch::{Change, Source, Status, Watched, follow};
+use crate::watch::{Change, Revival, Source, Status, Watched, follow};
 
 /// Selects the slices that the cluster's own controller writes.
 const KUBERNETES: &str = "endpointslice.kubernetes.io/managed-by=endpointslice-controller.k8s.io";
@@ -29,6 +29,7 @@ pub struct Own(Arc<Shared>);
 
 struct Shared {
     client: Client,
+    revival: Revival,
     state: Mutex<State>,
     due: Notify,
 }
@@ -55,8 +56,8 @@ struct Reported {
 
 impl Own {
     /// Nothing is governed yet.
-    pub fn new(client: Client) -> Self {
-        Self(Arc::new(Shared { client, state: Mutex::default(), due: Notify::new() }))
+    pub fn new(client: Client, revival: Revival) -> Self {
+        Self(Arc::new(Shared { client, revival, state: Mutex::default(), due: Notify::new() }))
     }
 
     /// The complete set of governed Services: watches begin and end accordingly.
@@ -134,7 +135,7 @@ impl Own {
         let (shared, namespace) = (Arc::downgrade(&self.0), namespace.to_owned());
         into.tasks.spawn(follow(
             self.0.client.clone(),
-            Source { what, path, labels },
+            Source { what, path, labels, revival: self.0.revival.clone() },
             status,
             move |change| changed(&shared, &namespace, |tables| fold(tables, change)),
         ));

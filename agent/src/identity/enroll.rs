@@ -65,10 +65,7 @@ async fn try_enroll(
             controller: controller.to_string(),
             seconds: limits::CALL_TIMEOUT.as_secs(),
         })?
-        .map_err(|status| Error::Refused {
-            controller: controller.to_string(),
-            status: Box::new(status),
-        })?
+        .map_err(|status| Error::Refused { controller: controller.to_string(), status: Box::new(status) })?
         .into_inner();
     Ok((response.certificate_pem, response.ca_pem))
 }

@@ -63,10 +63,7 @@ async fn renew(controller: &Address, identity: &Identity, store: &Store) -> Resu
             controller: controller.to_string(),
             seconds: limits::CALL_TIMEOUT.as_secs(),
         })?
-        .map_err(|status| Error::Refused {
-            controller: controller.to_string(),
-            status: Box::new(status),
-        })?
+        .map_err(|status| Error::Refused { controller: controller.to_string(), status: Box::new(status) })?
         .into_inner();
     let material = Material { key_pem, certificate_pem: response.certificate_pem, ca_pem: response.ca_pem };
     let renewed = Identity::from_material(material, store.path())?;

@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use kube::Client;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::watch::{Change, Source, Status, Watched, follow, table::Table};
+use crate::watch::{Change, Revival, Source, Status, Watched, follow, table::Table};
 
 pub mod build;
 pub mod quantity;
@@ -59,10 +59,10 @@ pub struct Nodes {
 
 impl Inventory {
     /// Begins to watch; the watches end with the last clone.
-    pub fn follow(client: &Client) -> Self {
+    pub fn follow(client: &Client, revival: &Revival) -> Self {
         Self(Arc::new_cyclic(|shared| {
             let mut feeds =
-                Feeds { client, shared: shared.clone(), tasks: JoinSet::new(), watches: Vec::new() };
+                Feeds { client, revival, shared: shared.clone(), tasks: JoinSet::new(), watches: Vec::new() };
             feeds.add("StatefulSets", "/apis/apps/v1/statefulsets", None, |tables, change| {
                 tables.sets.fold(change, trim::set)
             });
@@ -154,6 +154,7 @@ impl Shared {
 
 struct Feeds<'a> {
     client: &'a Client,
+    revival: &'a Revival,
     shared: std::sync::Weak<Shared>,
     tasks: JoinSet<()>,
     watches: Vec<Status>,
@@ -170,7 +171,7 @@ impl Feeds<'_> {
         let status = Status::new(what);
         self.watches.push(status.clone());
         let shared = self.shared.clone();
-        let source = Source { what, path: path.to_owned(), labels };
+        let source = Source { what, path: path.to_owned(), labels, revival: self.revival.clone() };
         self.tasks.spawn(follow(self.client.clone(), source, status, move |change| {
             let Some(shared) = shared.upgrade() else { return };
             if fold(&mut shared.lock(), change) {

@@ -20,7 +20,10 @@ use kube::{
     core::{Request, WatchEvent},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::time::Instant;
+use tokio::{
+    sync,
+    time::{Instant, timeout},
+};
 
 use crate::{
     backoff::Backoff,
@@ -60,6 +63,31 @@ pub struct Source {
     pub path: String,
     /// Label selector.
     pub labels: Option<&'static str>,
+    /// When watches begin again.
+    pub revival: Revival,
+}
+
+/// Makes watches begin again from where they are, all at once: after the API server was away a connection may look
+/// alive that nobody serves any more. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Revival(sync::watch::Sender<()>);
+
+impl Revival {
+    /// Nothing was revived yet.
+    pub fn new() -> Self {
+        Self(sync::watch::Sender::new(()))
+    }
+
+    /// Every watch begins again.
+    pub fn revive(&self) {
+        self.0.send_replace(());
+    }
+}
+
+impl Default for Revival {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// How one watch fares. Clones share it.
@@ -216,10 +244,16 @@ async fn watch<T: Watched>(
     let built = request.watch(&params, version).map_err(kube::Error::BuildRequest)?;
     let events = client.request_events::<T>(built).await?;
     pin_mut!(events);
-    let silence = Duration::from_secs(limits::WATCH_SECONDS.into()) + limits::WATCH_MARGIN;
-    while let Ok(event) = tokio::time::timeout(silence, events.try_next()).await {
+    let mut revived = source.revival.0.subscribe();
+    loop {
+        let event = tokio::select! {
+            biased;
+            _ = revived.changed() => return Ok(()),
+            event = timeout(limits::WATCH_SILENCE, events.try_next()) => event,
+        };
+        let Ok(event) = event else { return Ok(()) };
         match event? {
-            None => break,
+            None => return Ok(()),
             Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => {
                 object.meta().resource_version.clone_into(version);
                 fold(Change::Present(object));
@@ -233,5 +267,4 @@ async fn watch<T: Watched>(
         }
         status.heard();
     }
-    Ok(())
 }
