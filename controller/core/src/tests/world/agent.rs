@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cluster::{Claim, Cluster, Pv, Set};
+use super::cluster::{Claim, Cluster, Pv};
 use crate::facts::{
     Adopted, Held, OrdinalVolumes, Outcome, OutcomeResult, Refusal, RefusalCode, Released, Retired, Severity,
     SourcePrepared, SourceReport, TargetPrepared, TargetReport,
