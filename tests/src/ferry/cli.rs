@@ -82,7 +82,7 @@ impl Output {
 
     pub(super) fn is_attached(&self, cluster: &str) -> Result<bool> {
         let listed = self.json()?;
-        let clusters = listed.as_array().or_else(|| listed.get("clusters")?.as_array());
+        let clusters = listed["items"].as_array();
         let clusters = clusters.with_context(|| format!("no list of clusters: {self}"))?;
         let named = clusters.iter().find(|listed| listed["name"] == cluster);
         Ok(named.is_some_and(|listed| listed["attached"] == true))
