@@ -1,7 +1,8 @@
 //! Pauses between tries: doubling, jittered, bounded.
 //!
-//! Half of each pause is random, so that many agents of one controller do not come back at the same moment. The bounds
-//! are in `limits`.
+//! Half of each pause is random, so that many agents of one controller do not come back at the same moment
+//! when it starts again. The bounds are in `limits`. A pause is all that this gives: whether a try makes
+//! sense is the caller's to know, and so is when to stop.
 
 use std::time::Duration;
 

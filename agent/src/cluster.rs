@@ -1,7 +1,9 @@
 //! The way to this cluster's API server, and what tells this cluster from every other.
 //!
-//! A kubeconfig, or the service account of the pod the agent runs in. A cluster is known by the UID of its namespace
-//! kube-system: names can be given twice, that UID cannot.
+//! A kubeconfig, or the service account of the pod the agent runs in. A cluster is known by the UID of its
+//! namespace kube-system: names can be given twice, that UID cannot. The controller refuses a cluster that
+//! comes back with another one, so that an agent with the wrong kubeconfig is caught before it reports
+//! anything.
 
 use std::path::{Path, PathBuf};
 

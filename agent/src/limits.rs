@@ -1,7 +1,9 @@
 //! Every bound of the agent, in one place: queues, retries, timeouts, sizes.
 //!
-//! A bound that is reached is never silent: what exceeds it is refused, or reported with a message that names the
-//! bound. Durations end in their unit or are `Duration`s; sizes are in bytes unless the name says otherwise.
+//! A bound that is reached is never silent: what exceeds it is refused, or reported with a message that names
+//! the bound. Durations end in their unit or are `Duration`s; sizes are in bytes unless the name says
+//! otherwise. What the controller sets (heartbeats, deadlines of commands) comes over the wire and is only
+//! capped here.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! `ferry-agent`: reads its options, sets up its log, and runs the library until it is told to stop.
 //!
-//! One thread: an agent waits most of its life, and its memory is counted (an idle agent has a budget). SIGTERM and
-//! SIGINT end it at once; a command that runs is carried on by the next process from what the cluster shows.
+//! One thread: an agent waits most of its life, and its memory is counted (an idle agent has a budget).
+//! SIGTERM and SIGINT end it at once; a command that runs is carried on by the next process from what the
+//! cluster shows. Whatever ends it otherwise is printed with what to do, and the exit code is 1.
 
 use std::{
     io::{self, IsTerminal as _},

@@ -1,4 +1,8 @@
-//! The command line.
+//! The command line, and the environment variables that stand in for it.
+//!
+//! Options say where things are: the controller, the directory that keeps the identity, the cluster. What the
+//! agent does is not configured here: that is the controller's to command. A value is checked while it is
+//! read, so that a mistake is told before anything is dialled.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,8 @@
 //! Puts the parts together: from options to a stream that is kept.
 //!
-//! The order is what a person who starts it needs: what is wrong with the options or the kubeconfig is said at once;
-//! then the identity, then the cluster, each waited for with a word about what is missing.
+//! The order is what a person who starts it needs: what is wrong with the options or the kubeconfig is said
+//! at once; then the identity, then the cluster, each waited for with a word about what is missing. From
+//! there on only the end of the process ends it: a lost stream is dialled again.
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! The processes of the driver's tests: controllers and nodes, started, spoken to, killed.
 //!
-//! A node is two processes: one that does nothing but keep the mount namespace, and the driver inside it. Killing
-//! the driver leaves the mounts, as a restart of a plugin does; killing both is a power cut.
+//! A node is two processes: one that does nothing but keep the mount namespace, and the driver inside it.
+//! Killing the driver leaves the mounts, as a restart of a plugin does; killing both is a power cut. No
+//! kubelet takes part: the tests make the calls that it would make, in the orders that it never would.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

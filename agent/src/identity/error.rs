@@ -1,4 +1,9 @@
 //! What goes wrong with an identity, each in words that say what to do about it.
+//!
+//! One variant for each operation: reading and keeping files, the token, enrolment, renewal, the TLS channel.
+//! Most of these need a person (a token that was used, a clock that is wrong, a directory that cannot be
+//! written), so the text names the file or the address and the next command to run. The few that time may
+//! heal say so by `is_retryable`.
 
 use std::{io, path::PathBuf};
 

@@ -1,7 +1,9 @@
 //! Renews the certificate at two thirds of its life, with a new key each time.
 //!
-//! A failed renewal is tried again until the certificate is over; the stream to the controller goes on meanwhile. The
-//! new pair is kept before it is used. Connections that stand are not touched: the next one is made with it.
+//! A failed renewal is tried again until the certificate is over; the stream to the controller goes on
+//! meanwhile. The new pair is kept before it is used. Connections that stand are not touched: the next one is
+//! made with it. Who the agent is does not change: the controller takes the name from the channel, not from
+//! the request.
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
 //! A join token: `ferry1.<base64url(16 byte id || 32 byte secret)>.<hex sha256 of the authority's DER>`.
 //!
 //! It carries two things: a secret that the controller takes once, and the hash by which the agent knows the
-//! controller's certificate authority before it has ever spoken to it. The text is a secret: `Debug` does not show it.
+//! controller's certificate authority before it has ever spoken to it. The text is a secret: `Debug` does not
+//! show it. It is needed for enrolment only; from then on the certificate speaks, and the token may be
+//! forgotten.
 
 use std::{fmt, str::FromStr};
 

@@ -1,6 +1,8 @@
 //! Quantities of Kubernetes (`10Gi`, `1.5G`, `100m`, `1e3`) in bytes.
 //!
-//! Source: apimachinery `pkg/api/resource/quantity.go`. Fractions of a byte are rounded up, as there.
+//! Source: apimachinery `pkg/api/resource/quantity.go`. Fractions of a byte are rounded up, as there. The
+//! number is for reports to people and for comparing what a claim asks with what it has; an object that
+//! crosses to another cluster keeps the text as it stands.
 
 /// `text` in bytes; `None` when it is no quantity, is negative, or does not fit.
 pub fn bytes(text: &str) -> Option<u64> {

@@ -1,4 +1,8 @@
 //! Why a stream ended or did not come about, each in words that say what to do.
+//!
+//! Disconnection is normal: every one of these is followed by another try after a pause. They are told apart
+//! for the person who reads the log: a controller that is away heals by itself, a certificate that is refused
+//! does not. What a command did is not here, that is an outcome.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! Objects as far as reports need them.
 //!
-//! Unknown fields are skipped while decoding, managed fields and templates among them; that is what keeps an idle
-//! agent small. These types never travel back to the API server: what is written is built elsewhere, whole.
+//! Unknown fields are skipped while decoding, managed fields and templates among them; that is what keeps an
+//! idle agent small. These types never travel back to the API server: what is written is built elsewhere,
+//! whole, and what crosses to another cluster is read anew as JSON by the executors.
 
 use std::collections::BTreeMap;
 

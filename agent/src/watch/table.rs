@@ -1,7 +1,8 @@
 //! What is kept of a followed collection: small values by key, replaced as a whole when the list begins anew.
 //!
-//! A list that is under way is gathered aside, so that nobody sees half of one: an object that a report leaves out is
-//! taken for gone.
+//! A list that is under way is gathered aside, so that nobody sees half of one: an object that a report
+//! leaves out is taken for gone. Only what a report needs is kept of each object, for this is where an
+//! agent's memory goes in a cluster of many.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
 //! What one etcd member says of itself: how far its log is, and whether it was filled from its peers.
 //!
-//! Raft refills an empty member and so hides a lost disk; the count of snapshots received and a log that went back
-//! give it away.
+//! Raft refills an empty member and so hides a lost disk; the count of snapshots received and a log that went
+//! back give it away. The member is asked directly, at its pod's address: a client of the whole would be
+//! answered by whoever is well.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

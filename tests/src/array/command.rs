@@ -1,7 +1,8 @@
 //! Runs the few system tools the node needs (mkfs.ext4, e2fsck, resize2fs, mount), each with a time limit.
 //!
-//! The tools are used instead of the system calls behind them because they carry the knowledge: libmount picks a
-//! free loop device and retries when another node took it first, and marks it autoclear in the same step.
+//! The tools are used instead of the system calls behind them because they carry the knowledge: libmount
+//! picks a free loop device and retries when another node took it first, and marks it autoclear in the same
+//! step. What a tool wrote to its standard error is part of the error.
 
 use std::io;
 use std::process::Stdio;

@@ -1,7 +1,8 @@
 //! Generated code: the Container Storage Interface and the kubelet's plugin registration (`tests/proto`).
 //!
 //! The lints of the workspace are for what people write, so they stop here. Wire types are used by `driver`
-//! alone: the rules and the store know nothing of them.
+//! alone: the rules and the store know nothing of them. The files are upstream's as they stand; a newer CSI
+//! is a newer file, never an edited one.
 
 /// CSI, package `csi.v1`.
 pub mod csi {

@@ -1,4 +1,10 @@
-//! `test-csi`: the CSI driver of the test array, as a controller, as a node plugin, or as both for csi-sanity.
+//! `test-csi`: the CSI driver of the test array, as a controller, as a node plugin, or as both for
+//! csi-sanity.
+//!
+//! All clusters of a world share one directory, the array; each has a controller of its own, each node a
+//! plugin of its own. The program reads its options, opens the array and serves sockets; what is allowed is
+//! decided by the rules in the library. It ends on SIGTERM; killed, it leaves nothing that its next start
+//! could not take up.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

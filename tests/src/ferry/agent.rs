@@ -1,4 +1,9 @@
 //! An agent, with exactly the permissions of `deploy/agent`.
+//!
+//! The manifests are applied as they are, and the agent talks to its API server with a token of its service
+//! account: a permission that is missing there fails the tests, and one that is too many is not hidden by an
+//! administrator's certificate. The address and the CA come from the administrator's kubeconfig, nothing else
+//! does.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,8 @@
 //! The `ferry` command as a process, as an operator runs it.
+//!
+//! It has a configuration directory of its own and no terminal, so that what it prints is what a script would
+//! read. Its exit code and both outputs are kept whole: tests hold on to the code and to what a person would
+//! read.
 
 use std::path::PathBuf;
 use std::process::Stdio;

@@ -1,7 +1,10 @@
-//! The array's log as the arbiter: every refusal that the array calls a violation, and every deletion of a disk.
+//! The array's log as the arbiter: every refusal that the array calls a violation, and every deletion of a
+//! disk.
 //!
-//! The log is JSON lines, appended by the array's processes under a lock. It is followed from its end at the start of
-//! the observation, by looking at its length: the file lies on the same machine and a look costs a `stat`.
+//! The log is JSON lines, appended by the array's processes under a lock. It is followed from its end at the
+//! start of the observation, by looking at its length: the file lies on the same machine and a look costs a
+//! `stat`. What it records was decided under the array's lock, so its order is the order of what happened, in
+//! both clusters.
 
 use std::path::Path;
 use std::sync::Arc;

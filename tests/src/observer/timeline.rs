@@ -1,7 +1,8 @@
 //! Which ordinal was ready where, when: the figures of a report and the cue to look at a disk.
 //!
-//! Fed with the cached views at each event. Times are those of this process when it saw the event, a few milliseconds
-//! after it happened; they measure, they never accuse.
+//! Fed with the cached views at each event. Times are those of this process when it saw the event, a few
+//! milliseconds after it happened; they measure, they never accuse. Accusations are the invariants' business,
+//! which read both clusters again first.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,7 +1,8 @@
 //! The Controller service of one cluster: volumes, and which node may use them.
 //!
-//! Every cluster has its own controller over the same array. A controller attaches to nodes of its own cluster
-//! only; that the volume is free elsewhere is the array's decision.
+//! Every cluster has its own controller over the same array. A controller attaches to nodes of its own
+//! cluster only; that the volume is free elsewhere is the array's decision. The service reads the request,
+//! asks the rules under the array's lock, and says what came of it as CSI wants it said.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,8 @@
 //! The Identity service: who the driver is, and which services the socket offers.
+//!
+//! The sidecars and the kubelet ask it before anything else. Both roles of the driver answer alike: whether
+//! the Controller service is behind a socket is said by the capabilities of the plugin, and a call to a
+//! service that is not there is refused by the server itself.
 
 use tonic::{Request, Response, Status};
 

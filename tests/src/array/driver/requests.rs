@@ -1,4 +1,8 @@
 //! Reading the parts of CSI requests that several services share: required fields, capabilities, parameters.
+//!
+//! The specification says which field must be there and with which code its absence is answered; csi-sanity
+//! holds the driver to it. Wire types end here: what the rules get are their own types, so that they can be
+//! tested without a socket.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,8 @@
 //! Serves the driver on its sockets until it is told to stop.
 //!
 //! A socket left by a killed driver is replaced. The registration socket appears last: the kubelet calls the
-//! CSI socket as soon as it sees it.
+//! CSI socket as soon as it sees it. At the end the calls that run are given time, and the sockets are
+//! removed: a plugin watcher takes a socket that is gone for a driver that is gone.
 
 use std::fs;
 use std::io;

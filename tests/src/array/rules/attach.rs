@@ -1,4 +1,9 @@
 //! The controller's side: which seat may use a volume.
+//!
+//! A seat is one node of one cluster. The array gives a volume to one seat at a time over all clusters,
+//! whatever the clusters believe: a second attach elsewhere is refused and is a violation, for a controller
+//! that asks for it has already given up the order in which a volume may move. A repeated request is answered
+//! as the first was.
 
 use super::super::limits::{MAX_VOLUMES_PER_NODE, STAGE_TIMEOUT};
 use super::super::model::{AccessMode, ArrayState, Attachment, Seat};

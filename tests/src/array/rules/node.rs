@@ -1,4 +1,9 @@
 //! The node's side: staging and publishing by the seat that holds the volume, and by no other.
+//!
+//! The token that attach gave out must come back with the request: a node that stages what it was never
+//! given, or what was taken from it since, is refused; one that asks for another seat's volume has committed
+//! a violation. The rules decide on the array's state alone; what is really mounted is the driver's to do,
+//! between the two halves of each operation.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,9 @@
-//! Volumes come, grow and go. Creation is idempotent by name; a volume in use is not deleted.
+//! Volumes come, grow and go.
+//!
+//! Creation is idempotent by name, as CSI demands; a name that comes back with another size or secret rule is
+//! refused. A volume in use is not deleted, and growing is the controller's half only: the file system
+//! follows on the node. Every deletion is in the log, for the observer holds that no disk is ever deleted
+//! (I7).
 
 use super::super::limits::{BLOCK_BYTES, DEFAULT_VOLUME_BYTES, MAX_VOLUME_BYTES, MIN_VOLUME_BYTES};
 use super::super::model::{ArrayState, Volume};

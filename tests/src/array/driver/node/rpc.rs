@@ -1,4 +1,8 @@
 //! The messages of the Node service: reads requests, runs the operation in a task of its own, answers.
+//!
+//! An operation runs to its end also when the caller goes away: a mount that is done half is worse than an
+//! answer that nobody hears, and the kubelet asks again. What is checked here is the shape of a request; what
+//! may be done is the rules' to say, and how it is done is the parent's.
 
 use std::path::PathBuf;
 
