@@ -258,3 +258,7 @@ impl EventLoop {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "event_loop/loop_tests.rs"]
+mod tests;

@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use ferry_controller::{
     identity::spiffe,
+    journal::Embedded,
     limits,
     serve::{self, Options},
     telemetry,
@@ -31,21 +32,18 @@ struct Arguments {
 enum Command {
     /// Run the controller.
     Serve(ServeArguments),
+    /// Make a join token for an admin while the controller is stopped: for when every certificate has expired.
+    AdminToken(AdminTokenArguments),
     /// Print the version.
     Version,
 }
 
+/// Where the ledger and the CA are.
 #[derive(clap::Args)]
-struct ServeArguments {
-    /// Directory of the journal and the CA; made if there is none.
+struct DataArguments {
+    /// Directory of the journal and the CA.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
-    /// Address and port to listen on.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7443")]
-    listen: SocketAddr,
-    /// A name or address that the controller is reached by; may be given several times.
-    #[arg(long = "san", value_name = "NAME")]
-    names: Vec<String>,
     /// Trust domain of all identities; the same for the whole life of the data directory.
     #[arg(long, value_name = "DOMAIN", default_value = "ferry.local", value_parser = trust_domain)]
     trust_domain: String,
@@ -55,6 +53,27 @@ struct ServeArguments {
     /// Its private key, PKCS#8 PEM.
     #[arg(long, value_name = "FILE", requires = "ca_cert")]
     ca_key: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct AdminTokenArguments {
+    #[command(flatten)]
+    data: DataArguments,
+    /// The admin's name: a DNS label.
+    #[arg(long, default_value = "admin", value_parser = name)]
+    name: String,
+}
+
+#[derive(clap::Args)]
+struct ServeArguments {
+    #[command(flatten)]
+    data: DataArguments,
+    /// Address and port to listen on.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7443")]
+    listen: SocketAddr,
+    /// A name or address that the controller is reached by; may be given several times.
+    #[arg(long = "san", value_name = "NAME")]
+    names: Vec<String>,
     /// Validity of issued certificates, such as 24h.
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = leaf_ttl)]
     cert_ttl: Duration,
@@ -65,6 +84,10 @@ struct ServeArguments {
 
 fn trust_domain(text: &str) -> Result<String, spiffe::Error> {
     spiffe::trust_domain(text).map(str::to_owned)
+}
+
+fn name(text: &str) -> Result<String, spiffe::Error> {
+    spiffe::label(text).map(str::to_owned)
 }
 
 fn leaf_ttl(text: &str) -> Result<Duration, String> {
@@ -84,6 +107,7 @@ fn main() -> ExitCode {
             println!("ferry-controller {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
+        Command::AdminToken(arguments) => admin_token(arguments),
         Command::Serve(arguments) => run(arguments),
     };
     match result {
@@ -95,21 +119,44 @@ fn main() -> ExitCode {
     }
 }
 
+/// Options with the defaults of what only `serve` needs.
+fn options(data: DataArguments) -> Options {
+    Options {
+        data: data.data,
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        names: Vec::new(),
+        trust_domain: data.trust_domain,
+        ca: data.ca_cert.zip(data.ca_key),
+        leaf_ttl: limits::MIN_LEAF_TTL,
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+fn admin_token(arguments: AdminTokenArguments) -> anyhow::Result<()> {
+    let options = options(arguments.data);
+    if !Embedded::exists(&options.data) {
+        anyhow::bail!(
+            "{} holds no journal: give the --data of a controller that ran",
+            options.data.display()
+        );
+    }
+    let token = runtime()?.block_on(serve::admin_token(options, &arguments.name))?;
+    println!("Start the controller, then: ferry login --server <its address> {}", token.reveal());
+    Ok(())
+}
+
 fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     telemetry::init(arguments.log_format);
     let options = Options {
-        data: arguments.data,
         listen: arguments.listen,
         names: arguments.names,
-        trust_domain: arguments.trust_domain,
-        ca: arguments.ca_cert.zip(arguments.ca_key),
         leaf_ttl: arguments.cert_ttl,
+        ..options(arguments.data)
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         let stop = async move {

@@ -27,6 +27,7 @@ use crate::{
         authority::{self, Authority},
         files,
         spiffe::{Role, Subject},
+        token::JoinToken,
     },
     journal::{self, Embedded},
     limits,
@@ -86,7 +87,7 @@ pub enum Error {
     #[error("cannot start the event loop's thread: {0}")]
     Thread(#[source] io::Error),
     /// The first credential.
-    #[error("cannot make the first operator credential: {0}")]
+    #[error("cannot make an operator credential: {0}")]
     FirstCredential(#[source] Failure),
     /// Standard output.
     #[error("cannot write to standard output: {0}")]
@@ -161,6 +162,20 @@ fn open_authority(options: &Options) -> Result<Authority, authority::Error> {
         }
         None => Authority::open_or_create(&options.data, &options.trust_domain, options.leaf_ttl),
     }
+}
+
+/// Makes a join token for an admin of the data directory whose controller is stopped: the way back in when nobody
+/// holds a valid certificate any more. Whoever may read the CA's key may do this; it gives nothing that they lack.
+pub async fn admin_token(options: Options, name: &str) -> Result<JoinToken, Error> {
+    let mut journal = Embedded::open(&options.data)?;
+    let core = event_loop::recover(&mut journal)?;
+    let authority = open_authority(&options)?;
+    let (handle, ended) = start_loop(core, journal)?;
+    let subject = Subject::Role { role: Role::Admin, name: name.to_owned() };
+    let made = admin::create_token(&handle, &authority, subject, 0).await;
+    handle.stop().await;
+    outcome(ended.await)?;
+    made.map(|(token, _)| token).map_err(Error::FirstCredential)
 }
 
 type Ended = Result<Result<(), event_loop::Error>, oneshot::error::RecvError>;

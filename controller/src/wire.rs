@@ -19,3 +19,7 @@ pub use check::Error;
 pub use command::{command, governed, mirror};
 pub use evidence::{outcome, progress};
 pub use inventory::{endpoints, health, inventory, mirror_applied, resync};
+
+#[cfg(test)]
+#[path = "wire/fuzz_tests.rs"]
+mod fuzz;

@@ -5,7 +5,6 @@
 //! memory only. A CA of ours is one file, `ca.pem` (certificate and key, mode 0600), so that no crash can part them.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -301,12 +300,6 @@ fn pem(label: &str, der: &[u8]) -> String {
     text.push_str(label);
     text.push_str("-----\n");
     text
-}
-
-/// Whether a data directory has a CA of ours already.
-#[must_use]
-pub fn exists(dir: &Path) -> bool {
-    fs::exists(dir.join(FILE)).unwrap_or(true)
 }
 
 #[cfg(test)]

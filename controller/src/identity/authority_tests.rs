@@ -1,6 +1,6 @@
 //! What is signed, and which CA files are refused.
 
-use std::os::unix::fs::PermissionsExt;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use rcgen::PKCS_ED25519;
 use tempfile::TempDir;

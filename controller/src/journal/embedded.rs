@@ -40,6 +40,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
+    /// Whether the directory `dir` has a journal.
+    #[must_use]
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
     /// Opens the journal in the directory `dir`, or begins one where none is.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(FILE);

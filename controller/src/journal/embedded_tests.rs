@@ -54,13 +54,19 @@ fn damage_is_found_or_harmless_wherever_it_is() {
         for byte in bytes.iter_mut().skip(at).take(16) {
             *byte ^= 0x5a;
         }
-        fs::write(store.file(), bytes).expect("write");
+        fs::write(store.file(), &bytes).expect("write");
         match store.open().and_then(|mut journal| journal.load()) {
             Ok(contents) => {
                 assert_eq!(contents, whole, "damage at {at} changed what is read");
                 harmless += 1;
             }
-            Err(Error::Damaged { .. } | Error::Format { .. }) => found += 1,
+            Err(Error::Damaged { .. } | Error::Format { .. }) => {
+                assert!(
+                    fs::read(store.file()).expect("read") == bytes,
+                    "damage at {at}: the file was changed"
+                );
+                found += 1;
+            }
             Err(error) => panic!("damage at {at} gave {error:?}"),
         }
     }

@@ -6,13 +6,19 @@
 
 use anyhow::{Context, Result};
 use ferry_controller::identity::token::hex;
-use ferry_proto::enroll::v1::{RenewRequest, enroll_service_client::EnrollServiceClient};
+use ferry_proto::{
+    admin::v1::GetVersionRequest,
+    enroll::v1::{RenewRequest, enroll_service_client::EnrollServiceClient},
+};
 use rcgen::KeyPair;
 use rustls::version::{TLS12, TLS13};
 use sha2::{Digest, Sha256};
 use tonic::Code;
 
-use crate::client::{Credential, Server, World, cluster, request, role, token_for};
+use crate::{
+    client::{Credential, Server, World, cluster, request, role, token_for},
+    process::BINARY,
+};
 
 #[tokio::test]
 async fn a_token_works_once() -> Result<()> {
@@ -114,6 +120,28 @@ async fn a_certificate_is_renewed_for_the_same_identity() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_stopped_controller_gives_an_admin_a_new_way_in() -> Result<()> {
+    let World { controller, server, admin: _, data } = World::new().await?;
+    let make = || {
+        let mut command = std::process::Command::new(BINARY);
+        command.args(["admin-token", "--data"]).arg(data.path()).args(["--name", "second"]).output()
+    };
+    let refused = make()?;
+    assert_eq!(refused.status.code(), Some(1), "the controller runs");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("in use by another controller"));
+    let address = controller.address;
+    controller.terminate()?;
+    let said = String::from_utf8(make()?.stdout)?;
+    let token = said.trim().rsplit(' ').next().context("token")?;
+    let _controller = data.start_at(address)?;
+    let second = server.enroll(token).await?;
+    let mut admin = server.admin(&second).await?;
+    let version = admin.get_version(GetVersionRequest {}).await?.into_inner();
+    assert_eq!(version.identity, "spiffe://ferry.local/role/admin/second");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_server_shows_the_ca_that_tokens_pin() -> Result<()> {
     let world = World::new().await?;
     let connection = world.server.tls(None, &TLS13).await?;
@@ -133,7 +161,7 @@ async fn only_our_ca_and_only_tls_1_3() -> Result<()> {
     let foreign = &other.admin;
     let refused = match world.server.admin(foreign).await {
         Err(_) => true,
-        Ok(mut admin) => admin.get_version(ferry_proto::admin::v1::GetVersionRequest {}).await.is_err(),
+        Ok(mut admin) => admin.get_version(GetVersionRequest {}).await.is_err(),
     };
     assert!(refused, "another CA's certificate was believed");
     let mistaken = Server::new(&other.data, &world.controller)?;

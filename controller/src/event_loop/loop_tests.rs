@@ -1,0 +1,196 @@
+//! The loop over the real core: commits before effects, crashes on a failed commit, recovers, and keeps its bounds.
+//!
+//! Journals here are in memory, because their failures must come at a chosen moment; real ones have tests of their
+//! own. The loop runs on a thread, as it does in the controller.
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::Mutex,
+    thread::{self, JoinHandle},
+};
+
+use ferry_core::{Rejection, TokenHash, facts::Resync, input::Request, tokens::Subject};
+
+use super::*;
+use crate::journal::Contents;
+
+/// What a test sees of a journal, and what it wants it to do.
+#[derive(Default)]
+struct Script {
+    contents: Contents,
+    batches: Vec<usize>,
+    fail: bool,
+    slow: Duration,
+}
+
+#[derive(Clone, Default)]
+struct Scripted(Arc<Mutex<Script>>);
+
+impl Scripted {
+    fn with<T>(&self, look: impl FnOnce(&mut Script) -> T) -> T {
+        look(&mut self.0.lock().expect("no panic holds it"))
+    }
+}
+
+impl Journal for Scripted {
+    fn load(&mut self) -> Result<Contents, journal::Error> {
+        Ok(self.with(|script| script.contents.clone()))
+    }
+
+    fn append(&mut self, entries: &[Vec<u8>]) -> Result<(), journal::Error> {
+        thread::sleep(self.with(|script| script.slow));
+        self.with(|script| {
+            if script.fail {
+                let source = io::ErrorKind::StorageFull.into();
+                return Err(journal::Error::Full {
+                    path: PathBuf::from("x"),
+                    doing: "committing a batch",
+                    source,
+                });
+            }
+            script.batches.push(entries.len());
+            script.contents.entries.extend_from_slice(entries);
+            Ok(())
+        })
+    }
+
+    fn snapshot(&mut self, state: &[u8]) -> Result<(), journal::Error> {
+        self.with(|script| script.contents = Contents { snapshot: Some(state.to_vec()), entries: vec![] });
+        Ok(())
+    }
+}
+
+fn start(journal: &Scripted) -> (Handle, JoinHandle<Result<(), Error>>) {
+    let core = recover(&mut journal.clone()).expect("recovered");
+    let (event_loop, handle) = EventLoop::new(core, Box::new(journal.clone()));
+    (handle, thread::spawn(move || event_loop.run()))
+}
+
+fn token(number: usize) -> Request {
+    Request::CreateToken {
+        hash: TokenHash(format!("{number:064x}")),
+        subject: Subject::Cluster("east".into()),
+        expires_at: clock::now().plus(60_000),
+    }
+}
+
+fn redeem(number: usize) -> Request {
+    Request::RedeemToken { hash: TokenHash(format!("{number:064x}")) }
+}
+
+const SOON: Duration = Duration::from_secs(10);
+
+async fn stopped(handle: Handle, running: JoinHandle<Result<(), Error>>) {
+    handle.stop().await;
+    running.join().expect("no panic").expect("clean end");
+}
+
+#[tokio::test]
+async fn a_restart_recovers_what_was_answered() {
+    let journal = Scripted::default();
+    let (handle, running) = start(&journal);
+    assert_eq!(handle.ask(token(1), SOON).await, Ok(Reply::TokenCreated));
+    stopped(handle, running).await;
+
+    let (handle, running) = start(&journal);
+    let redeemed = handle.ask(redeem(1), SOON).await;
+    assert_eq!(redeemed, Ok(Reply::TokenRedeemed(Subject::Cluster("east".into()))));
+    stopped(handle, running).await;
+
+    let (handle, running) = start(&journal);
+    let again = handle.ask(redeem(1), SOON).await;
+    assert!(matches!(again, Ok(Reply::Rejected(Rejection::TokenUsed(_)))), "{again:?}");
+    stopped(handle, running).await;
+}
+
+#[tokio::test]
+async fn what_waits_during_a_commit_shares_the_next_one() {
+    let journal = Scripted::default();
+    journal.with(|script| script.slow = Duration::from_millis(50));
+    let (handle, running) = start(&journal);
+    let asked = (0..200).map(|number| handle.ask(token(number), SOON));
+    for reply in futures::future::join_all(asked).await {
+        assert_eq!(reply, Ok(Reply::TokenCreated));
+    }
+    let commits = journal.with(|script| script.batches.len());
+    assert!(commits <= 10, "200 requests took {commits} commits");
+    assert_eq!(handle.counters().read().1, commits as u64);
+    stopped(handle, running).await;
+}
+
+#[tokio::test]
+async fn nothing_of_a_failed_commit_gets_out() {
+    let journal = Scripted::default();
+    let (handle, running) = start(&journal);
+    assert_eq!(handle.ask(token(1), SOON).await, Ok(Reply::TokenCreated));
+    journal.with(|script| script.fail = true);
+    assert_eq!(handle.ask(token(2), SOON).await, Err(AskError::Stopped));
+    assert_eq!(handle.ask(token(3), SOON).await, Err(AskError::Stopped));
+    let ended = running.join().expect("no panic").expect_err("the loop ends with the error");
+    assert!(matches!(ended, Error::Journal(journal::Error::Full { .. })), "{ended}");
+
+    journal.with(|script| script.fail = false);
+    let (handle, running) = start(&journal);
+    let lost = handle.ask(redeem(2), SOON).await;
+    assert!(matches!(lost, Ok(Reply::Rejected(Rejection::TokenUnknown(_)))), "{lost:?}");
+    stopped(handle, running).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_read_loses_its_stream() {
+    let journal = Scripted::default();
+    let (handle, running) = start(&journal);
+    let (outbound, mut unread) = mpsc::channel(1);
+    let (end, ended) = oneshot::channel();
+    let (session, number) = oneshot::channel();
+    let resync = Box::new(Resync { cluster_uid: "uid".into(), instance_id: "i".into(), ..Resync::default() });
+    let attach = Attach { cluster: "east".into(), resync, outbound, end, session };
+    handle.attach(attach).await.expect("the loop runs");
+    assert_eq!(number.await, Ok(Session(1)));
+    // The welcome fills the queue; the core's set of governed Services does not fit any more.
+    assert_eq!(ended.await, Ok(End::Slow));
+    assert!(matches!(unread.recv().await, Some(ToAgent::Attached { .. })));
+    stopped(handle, running).await;
+}
+
+#[tokio::test]
+async fn a_deadline_is_kept_and_the_request_happens_all_the_same() {
+    let journal = Scripted::default();
+    journal.with(|script| script.slow = Duration::from_millis(300));
+    let (handle, running) = start(&journal);
+    let deadline = Duration::from_millis(20);
+    assert_eq!(handle.ask(token(1), deadline).await, Err(AskError::Deadline(deadline)));
+    let redeemed = handle.ask(redeem(1), SOON).await;
+    assert!(matches!(redeemed, Ok(Reply::TokenRedeemed(_))), "{redeemed:?}");
+    stopped(handle, running).await;
+}
+
+#[tokio::test]
+async fn an_expired_token_is_told_apart() {
+    let journal = Scripted::default();
+    let (handle, running) = start(&journal);
+    let expires_at = clock::now().plus(50);
+    let hash = TokenHash("0".repeat(64));
+    let ask =
+        Request::CreateToken { hash: hash.clone(), subject: Subject::Cluster("east".into()), expires_at };
+    assert_eq!(handle.ask(ask, SOON).await, Ok(Reply::TokenCreated));
+    tokio::time::sleep(clock::until(expires_at) + Duration::from_millis(1)).await;
+    let reply = handle.ask(Request::RedeemToken { hash }, SOON).await.expect("a reply");
+    let Reply::Rejected(rejection @ Rejection::TokenExpired(_)) = reply else { panic!("{reply:?}") };
+    let status = tonic::Status::from(crate::status::Failure::from(rejection));
+    assert_eq!(status.code(), tonic::Code::Unauthenticated);
+    assert!(status.message().contains("expired"), "{status}");
+    stopped(handle, running).await;
+}
+
+#[test]
+fn what_cannot_be_understood_is_not_skipped() {
+    let journal = Scripted::default();
+    journal.with(|script| script.contents.entries = vec![br#"{"from-the-future":{}}"#.to_vec()]);
+    let error = recover(&mut journal.clone()).expect_err("an entry of another version");
+    assert!(matches!(error, RecoveryError::Entry { index: 0, .. }), "{error}");
+    journal.with(|script| script.contents = Contents { snapshot: Some(b"{}x".to_vec()), entries: vec![] });
+    let error = recover(&mut journal.clone()).expect_err("a snapshot of another version");
+    assert!(matches!(error, RecoveryError::Snapshot(_)), "{error}");
+}
