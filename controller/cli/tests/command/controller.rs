@@ -85,12 +85,17 @@ const LIFE: Duration = Duration::from_secs(24 * 3_600);
 impl Controller {
     /// On a free port of the loopback.
     pub(crate) async fn start() -> Result<Self> {
+        Self::start_on("127.0.0.1").await
+    }
+
+    /// On a free port of this address: one that no other test uses keeps its port while nobody listens.
+    pub(crate) async fn start_on(ip: &str) -> Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = Arc::new(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?);
         let book = Arc::<Mutex<Book>>::default();
         let (migration, _) = watch::channel(admin::Migration::default());
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let listener = std::net::TcpListener::bind((ip, 0))?;
         let address = listener.local_addr()?;
         let mut controller = Self { address, book, ca, migration, server: None };
         controller.serve(listener)?;
@@ -115,7 +120,7 @@ impl Controller {
         listener.set_nonblocking(true)?;
         let (book, ca) = (Arc::clone(&self.book), Arc::clone(&self.ca));
         let service = Service { book, ca, migration: self.migration.clone() };
-        let acceptor = TlsAcceptor::from(Arc::new(tls(&self.ca)?));
+        let acceptor = TlsAcceptor::from(Arc::new(tls(self.address, &self.ca)?));
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let task = runtime.spawn(run(listener, acceptor, service));
         self.server = Some(Server { runtime, task });
@@ -170,9 +175,9 @@ fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
     book.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn tls(ca: &CertifiedIssuer<'static, KeyPair>) -> Result<ServerConfig> {
+fn tls(address: SocketAddr, ca: &CertifiedIssuer<'static, KeyPair>) -> Result<ServerConfig> {
     let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+    let mut params = CertificateParams::new(vec![address.ip().to_string()])?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let leaf = params.signed_by(&key, ca)?;
     let mut roots = RootCertStore::empty();

@@ -22,7 +22,10 @@ use crate::{
 };
 
 async fn ready(identity: &str) -> Result<(Controller, Person)> {
-    let controller = Controller::start().await?;
+    ready_on(Controller::start().await?, identity).await
+}
+
+async fn ready_on(controller: Controller, identity: &str) -> Result<(Controller, Person)> {
     let person = Person::logged_in(&controller, identity).await?;
     let begun = migration(Phase::Preparing, 0, 0);
     controller.book().plan = plan();
@@ -117,7 +120,8 @@ async fn detached_it_says_how_to_watch() -> Result<()> {
 
 #[tokio::test]
 async fn a_lost_controller_is_dialled_again() -> Result<()> {
-    let (mut controller, person) = ready("role/viewer/eve").await?;
+    let (mut controller, person) =
+        ready_on(Controller::start_on("127.0.0.2").await?, "role/viewer/eve").await?;
     controller.migration.send_replace(migration(Phase::Running, 6, 0));
     let mut child = person.spawn(&["watch", "etcd-7"])?;
     let mut errors = BufReader::new(child.stderr.take().context("no stderr")?).lines();
