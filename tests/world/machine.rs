@@ -9,24 +9,13 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context, Result};
 use ferry_tests::world::RunId;
-use nix::unistd::Uid;
 
 /// Everything that was found, a line for each thing.
 pub(crate) struct Machine(BTreeSet<String>);
 
 /// Directories in which a program of a cluster would make folders, if it were let.
-const FOLDERS: &[&str] = &[
-    "/etc",
-    "/opt",
-    "/run",
-    "/run/netns",
-    "/usr/libexec",
-    "/var/lib",
-    "/var/log",
-    "/var/run",
-    "/root",
-    "/tmp",
-];
+const FOLDERS: &[&str] =
+    &["/etc", "/opt", "/run", "/run/netns", "/usr/libexec", "/var/lib", "/var/log", "/var/run", "/tmp"];
 /// Trees of settings for the whole machine that the kubelet and kube-proxy write, if they are let.
 const SETTINGS: &[&str] = &["/proc/sys/vm", "/proc/sys/kernel", "/proc/sys/net"];
 /// Counters among them, which change by themselves.
@@ -44,6 +33,10 @@ impl Machine {
             for name in names(folder).into_iter().filter(|name| is_ours(folder, name)) {
                 found.insert(format!("entry {folder}/{name}"));
             }
+        }
+        let home = std::env::var("HOME").unwrap_or_default();
+        for name in [".kube", ".kwok"].into_iter().filter(|name| Path::new(&home).join(name).exists()) {
+            found.insert(format!("entry {home}/{name}"));
         }
         for name in names("/sys/class/net") {
             found.insert(format!("link {name}"));
@@ -107,11 +100,10 @@ fn processes() -> Result<Vec<(RunId, String)>> {
     Ok(found)
 }
 
-/// `/tmp` and root's home change for many reasons: only what a cluster's tools are known to make counts there.
+/// `/tmp` changes for many reasons: only what a cluster's tools are known to make counts there.
 fn is_ours(folder: &str, name: &str) -> bool {
     match folder {
         "/tmp" => name.starts_with("kube") || name.starts_with("ctr") || name.starts_with("containerd"),
-        "/root" => Uid::effective().is_root() && (name == ".kube" || name == ".kwok"),
         _ => true,
     }
 }
