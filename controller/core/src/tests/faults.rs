@@ -189,16 +189,15 @@ proptest! {
     }
 }
 
-/// Each command dies after each of its writes, once, in each order: the next process goes on.
-#[test]
-fn every_command_may_die_after_every_write() {
+/// Each command ends badly after each of its writes, once, in each order: the next attempt goes on.
+fn every_command_ends(mood: impl Fn(usize) -> Mood) {
     for order in [Order::HighestFirst, Order::LowestFirst] {
         for of in NAMES {
             for nth in 1..12 {
                 for writes in 0..6 {
                     let mut world = World::new(Shape { start: 2, replicas: 2, templates: 2, service: true });
                     world.begin("east", "west", order);
-                    world.kill_on(of, nth, writes);
+                    world.mood_on(of, nth, mood(writes));
                     for _ in 0..50 {
                         world.settle();
                         world.attach_all();
@@ -211,6 +210,21 @@ fn every_command_may_die_after_every_write() {
             }
         }
     }
+}
+
+#[test]
+fn every_command_may_die_after_every_write() {
+    every_command_ends(Mood::DieAfter);
+}
+
+#[test]
+fn every_command_may_end_unknown_after_every_write() {
+    every_command_ends(Mood::UnknownAfter);
+}
+
+#[test]
+fn every_command_may_be_refused_once() {
+    every_command_ends(|_| Mood::Refuse(RefusalCode::NotReady));
 }
 
 #[test]

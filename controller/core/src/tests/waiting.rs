@@ -145,6 +145,23 @@ fn a_pod_that_is_not_ready_holds_the_gate() {
 }
 
 #[test]
+fn a_cluster_that_has_not_mirrored_yet_holds_the_gate() {
+    let mut world = begun(Shape { replicas: 1, ..PLAIN });
+    world.run_until_sent("adopt");
+    world.deliver_all("east");
+    world.deliver_all("west");
+    for _ in 0..5 {
+        world.now = world.now.plus(60_000);
+        world.step(Input::Timer);
+        world.deliver_all("west");
+    }
+    assert_eq!(count(&world, "retire"), 0, "the source still resolves the ordinal as it was");
+    let message = &world.migration().message;
+    assert!(message.contains("waits for cluster east to mirror"), "{message}");
+    completes(world);
+}
+
+#[test]
 fn a_cluster_that_is_away_is_waited_for_and_named() {
     let mut world = begun(PLAIN);
     world.run_until_sent("release");

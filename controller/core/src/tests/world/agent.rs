@@ -32,8 +32,8 @@ pub(crate) struct Agent {
     pub(crate) unacked: BTreeMap<CommandId, Outcome>,
     /// Everything that this process ever said of commands.
     pub(crate) said: Vec<Outcome>,
-    /// Dies on the nth command from now, after so many writes.
-    pub(crate) dies_on: Option<(usize, usize)>,
+    /// The nth command from now is carried out in that mood.
+    pub(crate) mood_on: Option<(usize, Mood)>,
     pub(crate) mood: Mood,
 }
 

@@ -301,18 +301,18 @@ impl World {
         true
     }
 
-    /// The agent dies on the nth command from now, after so many writes.
-    pub(super) fn kill_on(&mut self, of: &str, nth: usize, writes: usize) {
-        self.cluster(of).agent.dies_on = Some((nth, writes));
+    /// The agent carries the nth command from now out in that mood.
+    pub(super) fn mood_on(&mut self, of: &str, nth: usize, mood: Mood) {
+        self.cluster(of).agent.mood_on = Some((nth, mood));
     }
 
     fn mood_for(&mut self, cluster: &ClusterName) -> Mood {
         let agent = &mut self.clusters.get_mut(cluster).unwrap().agent;
-        if let Some((nth, writes)) = agent.dies_on.take() {
+        if let Some((nth, mood)) = agent.mood_on.take() {
             if nth <= 1 {
-                return Mood::DieAfter(writes);
+                return mood;
             }
-            agent.dies_on = Some((nth - 1, writes));
+            agent.mood_on = Some((nth - 1, mood));
         }
         std::mem::take(&mut agent.mood)
     }
