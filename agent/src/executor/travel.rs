@@ -23,6 +23,8 @@ const BINDING: [&str; 5] = [
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Ferry's own annotations and labels: they speak of the cluster they are in.
 const OURS: &str = "ferry.dev/";
+/// Among them what a person set for the workload, wherever it runs.
+const SETTINGS: [&str; 1] = [crate::inspect::DNS_TTL];
 /// The class in its old place.
 const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
@@ -150,7 +152,8 @@ fn stripped(recorded: &Value, namespace: Option<&str>, epoch: u64) -> Value {
     let kept = |path: &str| -> Map<String, Value> {
         let all = recorded.pointer(path).and_then(Value::as_object).into_iter().flatten();
         all.filter(|(key, _)| {
-            !key.starts_with(OURS) && key.as_str() != LAST_APPLIED && !BINDING.contains(&key.as_str())
+            let ours = key.starts_with(OURS) && !SETTINGS.contains(&key.as_str());
+            !ours && key.as_str() != LAST_APPLIED && !BINDING.contains(&key.as_str())
         })
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect()

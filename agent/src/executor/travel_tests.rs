@@ -125,6 +125,7 @@ fn the_set_arrives_empty_and_keeps_its_template() {
         "apiVersion": "apps/v1", "kind": "StatefulSet",
         "metadata": {"name": "etcd", "uid": "u", "annotations": {
             "kubectl.kubernetes.io/last-applied-configuration": "{}", "ferry.dev/originals": "{}", "mine": "kept",
+            "ferry.dev/dns-ttl-wait": "1",
         }},
         "spec": {"replicas": 3, "template": {"x": 1}, "persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}},
         "status": {"replicas": 3},
@@ -135,7 +136,8 @@ fn the_set_arrives_empty_and_keeps_its_template() {
         json!({
             "apiVersion": "apps/v1", "kind": "StatefulSet",
             "metadata": {
-                "name": "etcd", "namespace": "shop", "annotations": {"mine": "kept", "ferry.dev/epoch": "6"},
+                "name": "etcd", "namespace": "shop",
+                "annotations": {"mine": "kept", "ferry.dev/dns-ttl-wait": "1", "ferry.dev/epoch": "6"},
             },
             "spec": {
                 "replicas": 0, "ordinals": {"start": 2}, "template": {"x": 1},

@@ -46,6 +46,8 @@ use crate::{
     outcome::{Ended, Evidence},
 };
 
+pub(crate) use describe::DNS_TTL;
+
 /// A check of the source: every finding it has.
 type SourceCheck = fn(&facts::Source) -> Vec<Finding>;
 
