@@ -4,6 +4,10 @@
 //! number). A batch is one transaction with immediate durability, so that inputs which arrived together share one
 //! fsync. Pages of entries that a snapshot replaced are used again: the file grows to about twice what it holds.
 //!
+//! After a crash the newest commit whose checksums hold is the truth. So a last commit that is damaged after a kill is
+//! taken for one that the kill cut off; telling the two apart would cost a second fsync for each commit, and epochs
+//! kept in the clusters refuse what such a ledger would command again (H18).
+//!
 //! The lock is redb's own on the file; a second controller is told so. The whole file is checked on open, since redb
 //! trusts it afterwards, and the count of records is compared with the sequence numbers that `meta` promises.
 

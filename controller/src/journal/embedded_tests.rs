@@ -38,39 +38,51 @@ fn the_contract_holds() {
     contract::holds(directory);
 }
 
-#[test]
-fn damage_is_found_or_harmless_wherever_it_is() {
-    let store = directory();
+/// A journal with a snapshot and entries, as the file was while it was open and after it was closed.
+fn both_endings(store: &Directory) -> (Contents, [Vec<u8>; 2]) {
     let mut journal = store.open().expect("open");
     journal.append(&entries(20)).expect("append");
     journal.snapshot(&vec![b's'; 5_000]).expect("snapshot");
     journal.append(&entries(20)).expect("append");
+    journal.append(&entries(1)).expect("append");
     let whole = journal.load().expect("load");
+    let killed = fs::read(store.file()).expect("read");
     drop(journal);
-    let good = fs::read(store.file()).expect("read");
-    let (mut found, mut harmless) = (0, 0);
-    for at in (0..good.len()).step_by(997) {
-        let mut bytes = good.clone();
-        for byte in bytes.iter_mut().skip(at).take(16) {
-            *byte ^= 0x5a;
-        }
-        fs::write(store.file(), &bytes).expect("write");
-        match store.open().and_then(|mut journal| journal.load()) {
-            Ok(contents) => {
-                assert_eq!(contents, whole, "damage at {at} changed what is read");
-                harmless += 1;
+    (whole, [killed, fs::read(store.file()).expect("read")])
+}
+
+#[test]
+fn damage_is_found_or_harmless_wherever_it_is() {
+    let store = directory();
+    let (whole, [killed, closed]) = both_endings(&store);
+    // After a kill the last commit cannot be told from one that the kill cut off: it may be gone as a whole.
+    let mut without_last = whole.clone();
+    without_last.entries.pop();
+    for (good, also) in [(closed, &whole), (killed, &without_last)] {
+        let (mut found, mut harmless) = (0, 0);
+        for at in (0..good.len()).step_by(997) {
+            let mut bytes = good.clone();
+            for byte in bytes.iter_mut().skip(at).take(16) {
+                *byte ^= 0x5a;
             }
-            Err(Error::Damaged { .. } | Error::Format { .. }) => {
-                assert!(
-                    fs::read(store.file()).expect("read") == bytes,
-                    "damage at {at}: the file was changed"
-                );
-                found += 1;
+            fs::write(store.file(), &bytes).expect("write");
+            match store.open().and_then(|mut journal| journal.load()) {
+                Ok(contents) => {
+                    assert!(contents == whole || contents == *also, "damage at {at} changed what is read");
+                    harmless += 1;
+                }
+                Err(Error::Damaged { .. } | Error::Format { .. }) => {
+                    assert!(
+                        fs::read(store.file()).expect("read") == bytes,
+                        "damage at {at}: the file changed"
+                    );
+                    found += 1;
+                }
+                Err(error) => panic!("damage at {at} gave {error:?}"),
             }
-            Err(error) => panic!("damage at {at} gave {error:?}"),
         }
+        assert!(found > 0 && harmless > 0, "{found} found, {harmless} in unused space");
     }
-    assert!(found > 0 && harmless > 0, "{found} found, {harmless} in unused space");
 }
 
 #[test]
