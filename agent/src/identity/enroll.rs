@@ -14,6 +14,7 @@ use super::{
     channel::{self, Address},
     tls,
     token::JoinToken,
+    unix_now,
 };
 use crate::{backoff::Backoff, limits, outcome::chain};
 
@@ -28,7 +29,10 @@ pub async fn enroll(controller: &Address, token: &JoinToken, path: &Path) -> Res
         match try_enroll(controller, token, &csr_pem).await {
             Ok((certificate_pem, ca_pem)) => {
                 let key_pem = key_pem.clone();
-                return Identity::from_material(Material { key_pem, certificate_pem, ca_pem }, path);
+                return Identity::from_material(
+                    Material { key_pem, certificate_pem, ca_pem, received: unix_now() },
+                    path,
+                );
             }
             Err(error) if error.is_retryable() => {
                 tracing::warn!(error = chain(&error), "not enrolled yet; tried again");

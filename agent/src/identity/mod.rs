@@ -44,6 +44,8 @@ pub struct Material {
     pub certificate_pem: String,
     /// Roots to trust for the controller.
     pub ca_pem: String,
+    /// When it was received, Unix time in seconds: certificates begin before they are issued, for clocks that differ.
+    pub received: i64,
 }
 
 impl Identity {
@@ -85,10 +87,10 @@ impl Identity {
         now >= self.not_after
     }
 
-    /// Time from `now` (Unix time in seconds) until two thirds of the certificate's life; zero when past.
+    /// Time from `now` (Unix time in seconds) until two thirds of the time for which it was received; zero when past.
     pub fn renewal_in(&self, now: i64) -> Duration {
-        let life = self.not_after.saturating_sub(self.not_before).max(0);
-        let due = self.not_before.saturating_add(life / 3 * 2);
+        let from = self.material.received.clamp(self.not_before, self.not_after);
+        let due = from.saturating_add(self.not_after.saturating_sub(from) / 3 * 2);
         Duration::from_secs(u64::try_from(due.saturating_sub(now)).unwrap_or(0))
     }
 }

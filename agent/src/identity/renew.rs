@@ -39,6 +39,7 @@ pub async fn keep_valid(controller: Address, store: Store, current: watch::Sende
             Ok(renewed) => {
                 tracing::info!(until = %error::moment(renewed.not_after), "certificate renewed");
                 current.send_replace(renewed);
+                tokio::time::sleep(limits::RENEWAL_RETRY_LEAST).await;
             }
             Err(error) => {
                 let left = u64::try_from(identity.not_after.saturating_sub(now)).unwrap_or(0);
@@ -67,7 +68,12 @@ async fn renew(controller: &Address, identity: &Identity, store: &Store) -> Resu
         })?
         .map_err(|status| Error::Refused { controller: controller.to_string(), status: Box::new(status) })?
         .into_inner();
-    let material = Material { key_pem, certificate_pem: response.certificate_pem, ca_pem: response.ca_pem };
+    let material = Material {
+        key_pem,
+        certificate_pem: response.certificate_pem,
+        ca_pem: response.ca_pem,
+        received: unix_now(),
+    };
     let renewed = Identity::from_material(material, store.path())?;
     if renewed.uri != identity.uri {
         return Err(Error::Damaged { path: store.path().into(), what: "the renewed certificate's identity" });
