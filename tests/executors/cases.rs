@@ -1,8 +1,15 @@
-//! The tests: every executor twice, every executor killed at every write, and what they must refuse.
+//! The scripted migrations: every executor twice in a row, and every executor killed at every write.
+//!
+//! A kill point is a write of one command, before it is sent or after it was answered. Commands are independent, so one
+//! migration takes the same kill point of all of them: each command is killed there, the clusters are looked at, and it
+//! is run again by a new process (twice: it must say the same and write nothing more). Migrations go on until no
+//! command has that many writes: the number is found, not assumed.
+
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use ferry_agent::outcome::{Evidence, Stop};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use crate::{
     clusters::Clusters,
@@ -26,8 +33,10 @@ pub(crate) const SCRIPT: [Verb; 11] = [
     Verb::EndSource,
     Verb::EndTarget,
 ];
-/// Kill points tried at once, each with a workload of its own.
+/// Migrations at once in the kill test, each with a workload of its own.
 const AT_ONCE: usize = 4;
+/// Kill points that a command may have.
+const POINTS_MOST: usize = 80;
 
 /// Deploys a workload into `east` and plans its move to `west`.
 pub(crate) async fn planned(clusters: &Clusters, namespace: &str, shape: Shape) -> Result<Journey> {
@@ -66,7 +75,7 @@ pub(crate) async fn there_and_back(clusters: &Clusters, namespace: &str, shape: 
     let mut back = there.reversed(clusters).await?;
     migrate(clusters, &mut back, all.iter().copied()).await?;
     ensure!(ordinals(back.slices["east"]).collect::<Vec<_>>() == all, "not all came back");
-    Ok(())
+    clear(clusters, namespace).await
 }
 
 async fn migrate(clusters: &Clusters, journey: &mut Journey, order: impl Iterator<Item = u32>) -> Result<()> {
@@ -86,74 +95,69 @@ async fn migrate(clusters: &Clusters, journey: &mut Journey, order: impl Iterato
     witness::restored(clusters, journey).await
 }
 
-/// Kills `verb` at each of its writes, before and after it, each time on a workload of its own, and runs it again.
-/// The number of kill points.
-pub(crate) async fn killed(clusters: &Clusters, verb: Verb) -> Result<usize> {
-    let name = format!("{verb:?}").to_lowercase();
-    let mut journey = brought_to(clusters, &format!("count-{name}"), verb).await?;
-    let counted = Kill::never();
-    let ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted)?, verb).await;
-    journey.accept(verb, ended.map_err(|stop| anyhow!("{verb:?}: {stop:?}"))?)?;
-    let points = (1..=counted.writes()).flat_map(|number| [(number, Side::Before), (number, Side::After)]);
-    let points: Vec<_> = points.collect();
-    ensure!(!points.is_empty(), "{verb:?} writes nothing");
-    let covered = points.len();
-    let runs = points.into_iter().map(|(number, side)| {
-        let namespace = format!("kill-{name}-{number}-{side:?}").to_lowercase();
-        async move {
-            let run = killed_at(clusters, &namespace, verb, number, side).await;
-            run.with_context(|| format!("{verb:?} killed {side:?} write {number}"))
+/// Moves one ordinal in one migration after another; in the `i`th each command is killed at the `i`th of its kill points
+/// and run again, until no command has as many. Kill points covered, by command.
+pub(crate) async fn killed(clusters: &Clusters) -> Result<BTreeMap<Verb, usize>> {
+    let mut covered = BTreeMap::new();
+    let mut runs = stream::iter(0..POINTS_MOST).map(|point| killed_at(clusters, point)).buffered(AT_ONCE);
+    while let Some(reached) = runs.next().await {
+        let reached = reached?;
+        if reached.is_empty() {
+            return Ok(covered);
         }
-    });
-    stream::iter(runs).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
-    Ok(covered)
+        for verb in reached {
+            *covered.entry(verb).or_default() += 1;
+        }
+    }
+    Err(anyhow!("a command has more than {POINTS_MOST} kill points"))
 }
 
-/// A workload of which everything before `verb` is done.
-async fn brought_to(clusters: &Clusters, namespace: &str, verb: Verb) -> Result<Journey> {
-    let shape = Shape { replicas: 2, parallel: false };
-    let mut journey = planned(clusters, namespace, shape).await?;
+/// A migration in which each command is killed at the kill point of that index; the commands that have one.
+async fn killed_at(clusters: &Clusters, point: usize) -> Result<Vec<Verb>> {
+    let (number, side) = (point / 2 + 1, if point.is_multiple_of(2) { Side::Before } else { Side::After });
+    let namespace = format!("kill-{number}-{side:?}").to_lowercase();
+    let shape = Shape { replicas: 2, parallel: point / 2 % 2 == 1 };
+    let mut journey = planned(clusters, &namespace, shape).await?;
     let last = ordinals(journey.slices["east"]).end - 1;
-    for before in SCRIPT.into_iter().take_while(|before| *before != verb) {
-        if before == Verb::HoldSource {
+    let mut reached = Vec::new();
+    for verb in SCRIPT {
+        if verb == Verb::HoldSource {
             journey.begin(last);
         }
-        step(clusters, &mut journey, before).await?;
+        let what = || format!("{verb:?} killed {side:?} write {number}");
+        if kill(clusters, &mut journey, verb, Kill::at(number, side)).await.with_context(what)? {
+            reached.push(verb);
+        }
     }
-    if verb == Verb::HoldSource {
-        journey.begin(last);
-    }
-    Ok(journey)
+    witness::restored(clusters, &journey).await?;
+    clear(clusters, &namespace).await?;
+    Ok(reached)
 }
 
-async fn killed_at(
-    clusters: &Clusters,
-    namespace: &str,
-    verb: Verb,
-    number: usize,
-    side: Side,
-) -> Result<()> {
-    let mut journey = brought_to(clusters, namespace, verb).await?;
-    let kill = Kill::at(number, side);
-    tokio::select! {
-        ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &kill)?, verb) => {
-            return Err(anyhow!("it ended before that write: {ended:?}"));
-        }
-        () = kill.reached() => {}
-    }
+/// Kills one command and runs it again, twice; whether it came to the write at which it was to be killed.
+async fn kill(clusters: &Clusters, journey: &mut Journey, verb: Verb, kill: Kill) -> Result<bool> {
+    let victim = clusters.mortal(journey.cluster(verb), &kill)?;
+    let ended = tokio::select! {
+        ended = journey.carry_out(victim, verb) => Some(ended),
+        () = kill.reached() => None,
+    };
     let is_protected = verb > Verb::PrepareSource && verb < Verb::EndSource;
-    witness::look(clusters, &journey, is_protected).await?;
-    twice(clusters, &mut journey, verb).await?;
-    witness::look(clusters, &journey, is_protected).await?;
-    let place = SCRIPT.iter().position(|step| *step == verb).context("not in the script")?;
-    for after in &SCRIPT[place + 1..] {
-        if *after == Verb::HoldSource {
-            let last = ordinals(journey.slices["east"]).end - 1;
-            journey.begin(last);
-        }
-        step(clusters, &mut journey, *after).await?;
+    witness::look(clusters, journey, is_protected).await?;
+    if let Some(ended) = ended {
+        journey.accept(verb, ended.map_err(|stop| anyhow!("not killed, and yet: {stop:?}"))?)?;
+        return Ok(false);
     }
-    witness::restored(clusters, &journey).await
+    twice(clusters, journey, verb).await?;
+    witness::look(clusters, journey, is_protected).await?;
+    Ok(true)
+}
+
+/// Clears a workload in both clusters.
+pub(crate) async fn clear(clusters: &Clusters, namespace: &str) -> Result<()> {
+    for cluster in clusters.names() {
+        workload::clear(&clusters.client(cluster), namespace).await?;
+    }
+    Ok(())
 }
 
 /// A refusal of that code, whose message holds `words`.

@@ -1,7 +1,8 @@
 //! A migration by hand: what the controller's core would decide, as a script for one workload.
 //!
 //! It keeps what evidence says (uids, manifests, slices) and makes the next command from it, so that executors are
-//! called exactly as agents call them. It knows nothing of how they work.
+//! called exactly as agents call them. It knows nothing of how they work, and nothing of the controller: a fault of the
+//! core cannot hide one of an executor, nor the other way round.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -241,7 +242,7 @@ impl Journey {
             Verb::Retire => Body::Retire(Retire { ordinal, volumes: volumes() }),
             Verb::SettleSource | Verb::SettleTarget | Verb::EndSource | Verb::EndTarget => {
                 Body::Settle(Settle {
-                    max_unavailable: 1,
+                    max_unavailable: u32::from(verb != Verb::EndSource),
                     last: matches!(verb, Verb::EndSource | Verb::EndTarget),
                     target: matches!(verb, Verb::SettleTarget | Verb::EndTarget),
                     originals: self.originals.clone(),

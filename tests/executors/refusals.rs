@@ -1,4 +1,8 @@
 //! What executors refuse or leave unknown, and that they change nothing then (hazards of handoff.md section 8).
+//!
+//! Each test brings a workload to the command in question, makes the world wrong in one way, and expects the refusal or
+//! the unknown that names it. Where the fault can be repaired, it is, and the same command must go through then: a
+//! refusal is not the end of a migration.
 
 use std::time::Duration;
 

@@ -1,15 +1,16 @@
 //! The workload that is moved: a StatefulSet with two claim templates, and all that a careless owner sets.
 //!
 //! Retention and reclaim policies are `Delete`, the budget is a percentage, the first ordinal is not 0. Each test has
-//! its own namespace, so that many run at once.
+//! its own namespace, so that many run at once, and clears it in the end. What moves the workload is in `journey`; this
+//! file only makes it, and waits for what the clusters' own controllers do.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Namespace};
 use kube::{
     Api, Client,
-    api::{DynamicObject, PostParams},
+    api::{DeleteParams, DynamicObject, PostParams},
     core::{ApiResource, GroupVersionKind},
 };
 use serde_json::{Value, json};
@@ -44,6 +45,15 @@ pub(crate) async fn deploy(client: &Client, namespace: &str, shape: Shape) -> Re
         Ok((is_seen && u32::try_from(available)? == shape.replicas).then_some(()))
     })
     .await
+}
+
+/// Deletes the workload's namespace, and with it its pods: their disks leave the nodes, which hold a bounded number.
+pub(crate) async fn clear(client: &Client, namespace: &str) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    match namespaces.delete(namespace, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        other => other.map(drop).with_context(|| format!("cannot delete namespace {namespace}")),
+    }
 }
 
 /// Creates one object of any kind.

@@ -1,7 +1,8 @@
 //! Reading objects that are kept as JSON.
 //!
 //! Small accessors, so that executors say what they look at by its path in the API and not by this build's types. A
-//! field that is absent reads as empty: what that means is for the caller to say. Nothing here talks to a cluster.
+//! field that is absent reads as empty: what that means is for the caller to say. Objects are changed by JSON Patch, and the
+//! operations for that are made here too. Nothing here talks to a cluster.
 
 use ferry_proto::agent::v1::{Manifest, NodeIdentity, Slice, VolumeId};
 use serde_json::{Value, json};

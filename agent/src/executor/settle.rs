@@ -16,6 +16,7 @@ use super::{
     originals::{self, Originals},
     stateful_set::{self, ORIGINALS},
     tombstone, volumes,
+    wait::Wait,
 };
 use crate::{context::Context, outcome::Stop};
 
@@ -54,6 +55,7 @@ async fn restore(ctx: &Context, command: &Settle, set: &Value) -> Halted<()> {
         }
     }
     restore_retention(ctx, &originals, set).await?;
+    observed(ctx).await?;
     if let Some(found) = budget::find(ctx, set).await? {
         budget::restore(ctx, &found).await?;
     }
@@ -73,6 +75,17 @@ async fn restore_policy(ctx: &Context, originals: &Originals, claim: &str) -> Ha
         return Ok(());
     };
     volumes::set_policy(ctx, &volume, policy, object::epoch(&volume)).await?;
+    Ok(())
+}
+
+/// Waits until the set's controller has seen what was restored: the next plan refuses a set that is not settled (K2).
+async fn observed(ctx: &Context) -> Halted<()> {
+    let key = stateful_set::key(ctx);
+    let mut wait = Wait::new(ctx, STEP);
+    wait.watch(&key);
+    while api::read(ctx, &key).await?.is_some_and(|set| !object::is_observed(&set)) {
+        wait.pause(format!("the StatefulSet controller to take up what was restored of {key}")).await?;
+    }
     Ok(())
 }
 

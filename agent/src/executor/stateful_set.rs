@@ -2,6 +2,7 @@
 //!
 //! Names follow KEP-3335 and the StatefulSet controller: `<workload>-<ordinal>` for a pod, and
 //! `<template>-<workload>-<ordinal>` for a claim. A pod belongs to a set by its owner's uid, never by its labels.
+//! The two annotations that executors keep on the set are named here; what is in them belongs to their writers.
 
 use ferry_proto::agent::v1::Slice;
 use serde_json::Value;

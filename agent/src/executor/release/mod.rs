@@ -46,7 +46,9 @@ pub(super) async fn run(ctx: &Context, command: &Release) -> Halted<Released> {
     epochs::keep(ctx, &[(command.ordinal, ctx.command.epoch)]).await?;
     let ran = stop::run(&work).await?;
     detach::run(&work, &ran).await?;
+    // The proof took time: claims go only if the fence and the end of the pod still hold (H32).
     epochs::keep(ctx, &[(command.ordinal, ctx.command.epoch)]).await?;
+    stop::ended(&work, &ran).await?;
     let volumes = unclaim::run(&work).await?;
     ctx.progress.started(8, "gathering the evidence").await;
     let node = ran.nodes.into_iter().last();

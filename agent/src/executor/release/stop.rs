@@ -92,7 +92,7 @@ fn recorded(work: &Work<'_>, set: &Value) -> Ran {
 }
 
 /// Waits until the step's condition holds.
-async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
+pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
     let (ctx, command) = (work.ctx, work.command);
     let (key, set_key) = (pod(work), stateful_set::key(ctx));
     let mut wait = Wait::new(ctx, STEP);
