@@ -23,8 +23,9 @@ pub(crate) fn check(facts: &Source) -> Vec<Finding> {
             "K2-not-observed",
             &subject,
             format!(
-                "generation {:?}, of which the controller has seen {:?}",
-                set.metadata.generation, observed
+                "generation {}, of which the controller has seen {}",
+                set.metadata.generation.unwrap_or(0),
+                observed.unwrap_or(0)
             ),
             "the newest generation seen by the StatefulSet controller",
             "Wait a moment and plan again; if it stays, look at the kube-controller-manager.",
