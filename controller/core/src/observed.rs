@@ -2,7 +2,7 @@
 //!
 //! Nothing in here is needed to know who owns what; it says which commands can be sent, whether endpoints have
 //! converged, what people see of clusters, and which requests wait for agents.
-//! Facts of a cluster that went away stay as they were said last, but count for nothing until it is back.
+//! Of a cluster that went away health and StatefulSets stay as they were said last, for people; they count for nothing.
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,7 @@ use crate::migration::{
     Event, Handoff, Migration, Setback, Stage, Work, backoff_ms, converged, describe, desired, holds_fit,
     old_addresses, ordinal_converged, timeout_ms,
 };
+use crate::time::Millis;
 use crate::volume::WorkloadRecord;
 
 use super::Step;
@@ -30,6 +31,13 @@ enum Next {
     Stale(Vec<ClusterName>),
     Lapse(Lapse),
     Nothing,
+}
+
+/// A release that has still to be asked for is not, once the holds are too old.
+fn releasing(migration: &Migration, work: &Work, now: Millis) -> Option<Event> {
+    let is_out = work.slots.get(&migration.from).is_some_and(|slot| slot.pending.is_some());
+    let is_stale = work.handoff.as_ref().is_some_and(|handoff| handoff.is_stale(now));
+    (!is_out && is_stale).then_some(Event::ReleaseDeclined)
 }
 
 impl Step<'_> {
@@ -102,9 +110,9 @@ impl Step<'_> {
                 let both = [&migration.from, &migration.to].iter().all(|side| work.settled.contains(*side));
                 both.then_some(Event::Settled)
             }
+            Stage::Releasing => releasing(migration, work, self.now),
             Stage::PreparingSource
             | Stage::PreparingTarget
-            | Stage::Releasing
             | Stage::Adopting
             | Stage::Retiring
             | Stage::Completed

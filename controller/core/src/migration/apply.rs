@@ -4,7 +4,7 @@
 //! an epoch that does not rise, a slice that does not fit are bugs, and crash.
 //! What is sent next is not decided here: `desired` reads it off the result.
 
-use crate::facts::{Adopted, Held, OrdinalEpoch, Released, StepState};
+use crate::facts::{Adopted, ClaimedVolume, Held, OrdinalEpoch, Released, StepState};
 use crate::ids::{ClusterName, Epoch, MigrationId, Ordinal};
 use crate::limits;
 use crate::migration::display::{Migration, OrdinalProgress, Phase, StepTime};
@@ -26,6 +26,7 @@ pub(crate) struct Started<'a> {
 /// Takes a new migration in: its ordinals are the source's, under the epochs it says.
 pub(crate) fn start(state: &mut State, started: &Started<'_>) {
     let Started { migration, work, epochs } = started;
+    state.ledger.take_over(work.volumes.values().flatten().map(ClaimedVolume::id));
     let record = state.ledger.workloads.entry(migration.workload.clone()).or_default();
     record.migrations += 1;
     record.known_uids.entry(migration.from.clone()).or_default().insert(work.source_uid.clone());
@@ -115,6 +116,7 @@ impl Scene<'_> {
             Event::RecheckDeclined => {
                 let handoff = self.handoff();
                 handoff.source_held = handoff.recheck.take();
+                handoff.began = true;
             }
             Event::Released { evidence } => self.released(evidence),
             Event::Adopted { evidence } => self.adopted(evidence),
@@ -193,6 +195,7 @@ impl Scene<'_> {
             source_held: None,
             target_held: None,
             recheck: None,
+            began: false,
             lapses: 0,
             declines: 0,
             old_addresses: Vec::new(),
@@ -224,6 +227,7 @@ impl Scene<'_> {
             // The source is as it was before its release was asked for: both sides begin anew.
             if handoff.recheck.take().is_some() {
                 handoff.target_held = None;
+                handoff.began = false;
             }
         } else {
             handoff.target_held = Some(held);

@@ -67,13 +67,15 @@ fn refused(asked: &Asked<'_>, refusal: &Refusal) -> Verdict {
         return asked.give_up(&refusal.message);
     }
     let setback = asked.setback(refusal.code, &refusal.message);
-    let undecided = matches!(refusal.code, RefusalCode::NotReady | RefusalCode::Conflict);
+    let conflict = refusal.code == RefusalCode::Conflict;
+    let undecided = conflict || refusal.code == RefusalCode::NotReady;
     let recheck = asked.work.handoff.as_ref().is_some_and(|handoff| handoff.recheck.is_some());
     let source = *asked.cluster == asked.migration.from;
     let event = match asked.work.stage {
         // Perhaps the pod or its node is another one by now: then the hold must be made anew.
         Stage::Releasing if undecided && refusal.step <= 5 => Some(Event::ReleaseDeclined),
-        Stage::Holding if undecided && recheck && source => Some(Event::RecheckDeclined),
+        // Another slice than the hold's is a conflict. A replica that is down is not, and no reason to stop one more (I4).
+        Stage::Holding if conflict && recheck && source => Some(Event::RecheckDeclined),
         _ => None,
     };
     let setback = match &event {

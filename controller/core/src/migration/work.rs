@@ -104,6 +104,9 @@ pub struct Handoff {
     pub target_held: Option<HeldAt>,
     /// What the source held when a release was declined: it is being looked at again.
     pub recheck: Option<HeldAt>,
+    /// The source's slice is without the ordinal: the holds have done their part, however old they are.
+    #[serde(default)]
+    pub began: bool,
     /// How often the holds did not fit.
     pub lapses: u32,
     /// How often the source would not begin to release.
@@ -118,6 +121,17 @@ pub struct Handoff {
     pub pod_address: String,
     /// When resolvers have forgotten the old one.
     pub resolvers_until: Option<Millis>,
+}
+
+impl Handoff {
+    /// Whether what both sides held is too old to begin a release on (I4): one of them may have lost a replica since.
+    #[must_use]
+    pub fn is_stale(&self, now: Millis) -> bool {
+        let old = |held: &Option<HeldAt>| {
+            held.as_ref().is_none_or(|held| now.since(held.at) > limits::HELD_FRESH_MS)
+        };
+        !self.began && (old(&self.source_held) || old(&self.target_held))
+    }
 }
 
 impl Work {

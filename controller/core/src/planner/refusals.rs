@@ -46,7 +46,10 @@ pub(super) fn all(survey: &Survey<'_>, from: &ClusterName) -> Vec<Finding> {
     ledger(survey, from, &mut findings);
     if let Some(report) = survey.source {
         match &report.description {
-            Some(description) => described(description, &mut findings),
+            Some(description) => {
+                described(description, &mut findings);
+                moving(survey, description, &mut findings);
+            }
             None if report.findings.is_empty() => findings.push(not_found(survey, from)),
             None => {}
         }
@@ -229,6 +232,31 @@ fn described(description: &Description, findings: &mut Vec<Finding>) {
         findings.push(refuse("P-no-budget", words));
     }
     identities(description, findings);
+}
+
+/// A disk that another workload's migration moves.
+fn moving(survey: &Survey<'_>, description: &Description, findings: &mut Vec<Finding>) {
+    let others: Vec<_> = survey
+        .state
+        .work
+        .iter()
+        .filter(|(id, _)| {
+            survey.state.migrations.get(id).is_some_and(|migration| migration.workload != *survey.workload())
+        })
+        .collect();
+    for volume in description.ordinals.iter().flat_map(|of| &of.volumes) {
+        let known = |id| volume.id() == id;
+        let by = others.iter().find(|(_, work)| work.volumes.values().flatten().any(|of| known(of.id())));
+        if let Some((id, _)) = by {
+            let words = [
+                format!("PersistentVolume/{}", volume.volume.name),
+                format!("migration {id} moves the same disk {}", volume.handle),
+                "a disk that one workload uses".to_owned(),
+                "find out which of the two is right".to_owned(),
+            ];
+            findings.push(refuse("P-volume-moving", words));
+        }
+    }
 }
 
 /// A disk that cannot be told from another one must not move.

@@ -206,6 +206,7 @@ fn every_command_ends(mood: impl Fn(usize) -> Mood) {
                         world.step(Input::Timer);
                     }
                     assert_eq!(world.migration().phase, Phase::Completed, "{of} {nth} {writes}");
+                    assert!(world.cluster("east").pvs.is_empty(), "{of} {nth} {writes}");
                 }
             }
         }
@@ -233,6 +234,20 @@ fn a_release_that_found_another_pod_is_held_anew() {
     world.begin("east", "west", Order::HighestFirst);
     world.run_until_sent("release");
     inflict(&mut world, Fault::ReplacePod(0, 1));
+    world.run_until("the end", |world| world.migration().phase.is_over());
+    assert_eq!(world.migration().phase, Phase::Completed);
+}
+
+#[test]
+fn a_release_that_had_begun_after_all_goes_on() {
+    let mut world = World::new(Shape { start: 0, replicas: 2, templates: 1, service: true });
+    world.begin("east", "west", Order::HighestFirst);
+    world.run_until_sent("release");
+    // The slice is patched, and nobody knows; then the agent declines although it has begun.
+    world.mood_on("east", 1, Mood::UnknownAfter(2));
+    world.settle();
+    world.mood_on("east", 1, Mood::Refuse(RefusalCode::NotReady));
+    world.run_until("the second look", |world| world.verbs("east").contains(&"hold"));
     world.run_until("the end", |world| world.migration().phase.is_over());
     assert_eq!(world.migration().phase, Phase::Completed);
 }

@@ -133,6 +133,23 @@ fn what_runs_already_or_belongs_elsewhere_is_refused() {
 }
 
 #[test]
+fn a_disk_may_come_back_under_another_ordinal() {
+    let mut world = attached(Shape { replicas: 2, ..PLAIN });
+    world.cross("east", "west", Order::HighestFirst);
+    // Somebody binds the two disks the other way round, by hand, with the set scaled down meanwhile.
+    let west = world.cluster("west");
+    let swapped = ["disk-0-1", "disk-0-0"];
+    for (pv, handle) in west.pvs.values_mut().zip(swapped) {
+        pv.handle = handle.to_owned();
+    }
+    world.say_inventory(&name("west"));
+    world.cross("west", "north", Order::HighestFirst);
+    let owned = &world.core.state().ledger.workloads[&db()].ordinals;
+    assert_eq!(owned[&0].volumes[0].handle, "disk-0-1");
+    assert_eq!(owned[&1].volumes[0].handle, "disk-0-0");
+}
+
+#[test]
 fn an_exact_retry_of_a_start_finds_the_same_migration() {
     let mut world = attached(PLAIN);
     let hash = world.plan("east", "west", Order::HighestFirst).hash.unwrap();

@@ -136,6 +136,15 @@ impl Ledger {
             .map_or(Epoch(1), |record| record.epoch)
     }
 
+    /// These disks get a new owner: whichever ordinals had them before, of the same workload or of one that is not
+    /// there any more, have them no longer (I1).
+    pub(crate) fn take_over(&mut self, volumes: impl Iterator<Item = VolumeId>) {
+        let volumes: BTreeSet<VolumeId> = volumes.collect();
+        for ordinal in self.workloads.values_mut().flat_map(|record| record.ordinals.values_mut()) {
+            ordinal.volumes.retain(|volume| !volumes.contains(volume));
+        }
+    }
+
     /// Takes over what changed in one cluster's view.
     pub(crate) fn see(&mut self, cluster: &ClusterName, seen: &[VolumeSeen], gone: &[VolumeId], at: Millis) {
         for volume in seen {

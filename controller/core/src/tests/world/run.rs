@@ -30,6 +30,12 @@ impl World {
         while self.deliver_up(of) {}
     }
 
+    /// Verbs of the commands that a cluster was sent after its first release.
+    pub(crate) fn verbs(&self, of: &str) -> Vec<&'static str> {
+        let verbs = self.sent.iter().filter(|(cluster, _)| cluster.as_str() == of);
+        verbs.map(|(_, command)| command.body.verb()).skip_while(|verb| *verb != "release").collect()
+    }
+
     /// Everything that one cluster says arrives.
     pub(crate) fn settle_only(&mut self, of: &str) {
         while self.deliver_up(of) {}
