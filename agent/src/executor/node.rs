@@ -59,3 +59,7 @@ pub(crate) fn uses(node: &Value, id: &VolumeId) -> bool {
 pub(crate) fn renewal(lease: Option<&Value>) -> Option<jiff::Timestamp> {
     object::text(lease?, "/spec/renewTime").parse().ok()
 }
+
+#[cfg(test)]
+#[path = "node_tests.rs"]
+mod tests;
