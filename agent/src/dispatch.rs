@@ -12,6 +12,7 @@ use std::{
 };
 
 use ferry_proto::agent::v1::{Command, Outcome, command::Body};
+use prost::Message as _;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
@@ -136,7 +137,8 @@ impl Table {
 
     fn finish(&mut self, id: String, evidence: Evidence) {
         self.running.remove(&id);
-        self.outcomes.insert(id.clone(), Outcome { command_id: id.clone(), result: Some(evidence) });
+        self.outcomes
+            .insert(id.clone(), sendable(Outcome { command_id: id.clone(), result: Some(evidence) }));
         self.offer(id);
     }
 
@@ -148,6 +150,20 @@ impl Table {
         }
         None
     }
+}
+
+/// `outcome`, or in its place a refusal that says that it is too large: one that cannot be sent would end every stream.
+fn sendable(outcome: Outcome) -> Outcome {
+    let size = outcome.encoded_len();
+    if size <= limits::OUTCOME_BYTES {
+        return outcome;
+    }
+    let refusal = Stop::conflict(format!(
+        "What the command found takes {size} bytes; at most {} can be sent. Move a workload with fewer or smaller \
+         objects",
+        limits::OUTCOME_BYTES
+    ));
+    Outcome { result: Some(refusal.into()), ..outcome }
 }
 
 async fn run(dispatch: Dispatch, command: Command) {

@@ -55,3 +55,17 @@ async fn unacknowledged_outcomes_are_bounded() {
     }
     assert_eq!(dispatch.submit(command("more")), Err(Error::Unacknowledged(limits::OUTCOMES_KEPT)));
 }
+
+#[test]
+fn an_outcome_that_cannot_be_sent_is_refused_instead() {
+    let report = |size: usize| {
+        let stateful_set = ferry_proto::agent::v1::Manifest { json: "x".repeat(size), ..Default::default() };
+        let prepared =
+            ferry_proto::agent::v1::SourcePrepared { stateful_set: Some(stateful_set), ..Default::default() };
+        Outcome { command_id: "c".to_owned(), result: Some(Evidence::SourcePrepared(prepared)) }
+    };
+    let fits = report(limits::OUTCOME_BYTES - 64);
+    assert_eq!(sendable(fits.clone()), fits);
+    let refused = sendable(report(limits::OUTCOME_BYTES));
+    assert_eq!((refused.command_id.as_str(), refusal(&refused)), ("c", RefusalCode::Conflict));
+}

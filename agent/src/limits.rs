@@ -15,6 +15,8 @@ pub const MESSAGE_BYTES: usize = 2_048;
 pub const COMMANDS_AT_ONCE: usize = 64;
 /// Outcomes kept until the controller acknowledges them.
 pub const OUTCOMES_KEPT: usize = 256;
+/// Largest outcome that is sent, in bytes.
+pub const OUTCOME_BYTES: usize = SAID_BYTES - (64 << 10);
 /// Longest id of a command, in bytes.
 pub const COMMAND_ID_BYTES: usize = 512;
 /// Longest time that one command may take, whatever it says.
@@ -106,8 +108,12 @@ pub const FIELD_MANAGER: &str = "ferry-agent";
 
 /// Messages that wait to be sent on a stream.
 pub const SEND_QUEUE: usize = 16;
-/// Largest message on a stream, either way, in bytes.
-pub const WIRE_MESSAGE_BYTES: usize = 16 << 20;
+/// Largest message that is taken from the controller, in bytes; it sends at most 5 MiB.
+pub const HEARD_BYTES: usize = 8 << 20;
+/// Largest message that is sent, in bytes: what the controller takes.
+pub const SAID_BYTES: usize = 4 << 20;
+/// What an inventory may take of that, in bytes; the rest of a Resync goes beside it.
+pub const INVENTORY_BYTES: usize = 3 << 20;
 /// Shortest heartbeat interval that is followed.
 pub const HEARTBEAT_LEAST: Duration = Duration::from_millis(50);
 /// Longest heartbeat interval or silence that is followed.

@@ -61,6 +61,12 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
+    /// While enrolling: not the authority of the join token.
+    #[error(
+        "the server does not have the certificate authority that the join token names. Check --controller, and make a \
+         new token if the controller was set up anew"
+    )]
+    Authority,
     /// Too slow.
     #[error("no TLS connection within {} s", limits::CONNECT_TIMEOUT.as_secs())]
     Slow,
@@ -102,17 +108,21 @@ async fn handshake(
 ) -> Result<TlsStream<TcpStream>, ConnectError> {
     let tcp = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(ConnectError::Reach)?;
     tcp.set_nodelay(true).map_err(ConnectError::Reach)?;
-    tls.connect(name, tcp).await.map_err(|source| ConnectError::Handshake { hint: hint(&source), source })
+    tls.connect(name, tcp).await.map_err(|source| match tls_error(&source) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => ConnectError::Authority,
+        _ => ConnectError::Handshake { hint: hint(&source), source },
+    })
 }
 
 /// Whether a connection may come about later without anybody's doing but the controller's.
 pub(super) fn is_retryable(error: &tonic::transport::Error) -> bool {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(ConnectError::Handshake { source, .. }) = error.downcast_ref() {
-            return tls_error(source).is_none();
+        match error.downcast_ref() {
+            Some(ConnectError::Handshake { source, .. }) => return tls_error(source).is_none(),
+            Some(ConnectError::Authority) => return false,
+            Some(ConnectError::Reach(_) | ConnectError::Slow) | None => cause = error.source(),
         }
-        cause = error.source();
     }
     true
 }
@@ -128,10 +138,6 @@ fn hint(error: &io::Error) -> &'static str {
         )) => {
             "the server's certificate is of an unknown authority. Check --controller; if the controller was set up \
              anew, start the agent with a new join token"
-        }
-        Some(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => {
-            "the server does not have the certificate authority that the join token names. Check --controller, and make \
-             a new token if the controller was set up anew"
         }
         Some(rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

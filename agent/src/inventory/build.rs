@@ -15,19 +15,33 @@ use crate::limits;
 pub(crate) fn inventory(tables: &Tables) -> (Inventory, Option<String>) {
     let mut workloads: Vec<_> = tables.sets.iter().map(|(key, set)| workload(key, set)).collect();
     let mut volumes = volumes(tables);
-    let left_out = (workloads.len() > limits::INVENTORY_WORKLOADS || volumes.len() > limits::INVENTORY_VOLUMES)
-        .then(|| {
-            format!(
-                "This cluster has {} StatefulSets and {} volumes of them; only the first {} and {} are reported",
-                workloads.len(),
-                volumes.len(),
-                limits::INVENTORY_WORKLOADS,
-                limits::INVENTORY_VOLUMES
-            )
-        });
-    workloads.truncate(limits::INVENTORY_WORKLOADS);
-    volumes.truncate(limits::INVENTORY_VOLUMES);
+    let (all_workloads, all_volumes) = (workloads.len(), volumes.len());
+    let mut room = limits::INVENTORY_BYTES;
+    workloads.truncate(fitting(&workloads, &mut room).min(limits::INVENTORY_WORKLOADS));
+    volumes.truncate(fitting(&volumes, &mut room).min(limits::INVENTORY_VOLUMES));
+    let left_out = ((workloads.len(), volumes.len()) != (all_workloads, all_volumes)).then(|| {
+        format!(
+            "this cluster has {all_workloads} StatefulSets and {all_volumes} volumes of them, more than one inventory \
+             holds; only the first {} and {} are reported",
+            workloads.len(),
+            volumes.len()
+        )
+    });
     (Inventory { revision: 0, workloads, volumes }, left_out)
+}
+
+/// How many of `messages` fit into `room` bytes, which they are taken off.
+fn fitting<M: prost::Message>(messages: &[M], room: &mut usize) -> usize {
+    /// Tag and length of a message within another.
+    const FRAME: usize = 6;
+    let mut fits = |message: &&M| match room.checked_sub(message.encoded_len() + FRAME) {
+        Some(left) => {
+            *room = left;
+            true
+        }
+        None => false,
+    };
+    messages.iter().take_while(|message| fits(message)).count()
 }
 
 /// The epochs that the cluster keeps, by workload and ordinal.

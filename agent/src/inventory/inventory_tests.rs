@@ -116,3 +116,23 @@ fn names_end_in_an_ordinal_or_not() {
         assert_eq!(ordinal_of(name), None, "{name}");
     }
 }
+
+#[test]
+fn an_inventory_fits_into_a_message_and_says_what_it_leaves_out() {
+    let mut tables = tables();
+    for n in 0..12_000 {
+        let volume = json!({
+            "metadata": {"name": format!("pv-{n}"), "uid": "x".repeat(200)},
+            "spec": {"csi": {"driver": "d", "volumeHandle": "y".repeat(200)},
+                "claimRef": {"namespace": "db", "name": format!("data-etcd-{n}"), "uid": "u"}},
+        });
+        fold(&mut tables, volume, |tables, change| tables.volumes.fold(change, trim::volume));
+    }
+    let (inventory, left_out) = build::inventory(&tables);
+    let size = prost::Message::encoded_len(&inventory);
+    assert!(
+        size <= crate::limits::INVENTORY_BYTES && size > crate::limits::INVENTORY_BYTES * 9 / 10,
+        "{size}"
+    );
+    assert!(left_out.is_some_and(|text| text.contains("12001 volumes")));
+}

@@ -54,8 +54,8 @@ async fn attach(session: &mut Session) -> Result<Stream, Error> {
     let identity = session.identity.borrow_and_update().clone();
     let channel = channel::connect(&session.controller, tls::mutual(&identity)?).await?;
     let mut client = AgentServiceClient::new(channel)
-        .max_decoding_message_size(limits::WIRE_MESSAGE_BYTES)
-        .max_encoding_message_size(limits::WIRE_MESSAGE_BYTES);
+        .max_decoding_message_size(limits::HEARD_BYTES)
+        .max_encoding_message_size(limits::SAID_BYTES);
     let (say, queue) = mpsc::channel(limits::SEND_QUEUE);
     let changes = session.inventory.changes();
     let networks = session.networks();
