@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use agents::{Attach, End, ToAgent};
 pub use handle::{AskError, Counters, Handle};
-pub use recovery::{Error as RecoveryError, recover};
+pub use recovery::{Error as RecoveryError, Recovered, recover};
 pub use watchers::{Change, Migrations, Watcher};
 
 use crate::{
@@ -93,9 +93,10 @@ impl Batch {
 }
 
 impl EventLoop {
-    /// A loop over a recovered core and the journal that it came from, and the way to talk to it.
+    /// A loop over what was recovered and the journal that it came from, and the way to talk to it.
     #[must_use]
-    pub fn new(core: Core, journal: Box<dyn Journal>) -> (Self, Handle) {
+    pub fn new(recovered: Recovered, journal: Box<dyn Journal>) -> (Self, Handle) {
+        let Recovered { core, snapshot_bytes, entry_bytes } = recovered;
         let (sender, messages) = mpsc::channel(limits::INPUT_QUEUE);
         let migrations = Arc::new(Migrations::new(core.state()));
         let counters = Arc::new(Counters::default());
@@ -111,8 +112,8 @@ impl EventLoop {
             counters,
             // Whatever the recovered state waits for is asked for at once.
             wake_at: Some(Millis(0)),
-            bytes_since_snapshot: 0,
-            last_snapshot_bytes: 0,
+            bytes_since_snapshot: entry_bytes,
+            last_snapshot_bytes: snapshot_bytes,
         };
         (event_loop, handle)
     }

@@ -12,6 +12,10 @@ pub const MAX_CONNECTIONS: usize = 24_576;
 pub const MAX_HANDSHAKES: usize = 512;
 /// Time for a TLS handshake from accept to finished.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connections without an identity at once: those that enrol must not crowd out those that have.
+pub const MAX_STRANGERS: usize = 1_024;
+/// Open files that are asked of the system: connections, and some to spare.
+pub const OPEN_FILES: u64 = MAX_CONNECTIONS as u64 + 256;
 /// Life of a connection without an identity: time to enrol, not to occupy a place.
 pub const ANONYMOUS_LIFETIME: Duration = Duration::from_secs(60);
 /// Pause after `accept` itself failed (out of file descriptors), so that the loop does not spin.

@@ -15,6 +15,7 @@ use ferry_controller::{
     serve::{self, Options},
     telemetry,
 };
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The journal failed while running (`EX_IOERR`).
@@ -148,8 +149,20 @@ fn admin_token(arguments: AdminTokenArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Raises the soft limit on open files as far as it is useful and allowed: one connection is one file.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let wanted = limits::OPEN_FILES.min(hard);
+        if soft < wanted { setrlimit(Resource::RLIMIT_NOFILE, wanted, hard) } else { Ok(()) }
+    });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit on open files; fewer connections will be served");
+    }
+}
+
 fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     telemetry::init(arguments.log_format);
+    raise_open_files();
     let options = Options {
         listen: arguments.listen,
         names: arguments.names,

@@ -13,7 +13,6 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::Core;
 use tokio::sync::oneshot;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +21,7 @@ use tonic::transport::Server;
 use crate::{
     admin::{self, Admin, Enrolment},
     authz::AuthorizeLayer,
-    event_loop::{self, EventLoop, Handle},
+    event_loop::{self, EventLoop, Handle, Recovered},
     identity::{
         authority::{self, Authority},
         files,
@@ -107,7 +106,7 @@ pub enum Error {
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
     files::make_private_dir(&options.data)?;
     let mut journal = Embedded::open(&options.data)?;
-    let core = event_loop::recover(&mut journal)?;
+    let recovered = event_loop::recover(&mut journal)?;
     let authority = Arc::new(open_authority(&options)?);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let names = names(&options);
@@ -117,8 +116,8 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
     let listener = Listener::bind(options.listen, config, &options.trust_domain).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
 
-    let first = core.state().tokens.made == 0;
-    let (handle, mut ended) = start_loop(core, journal)?;
+    let first = recovered.core.state().tokens.made == 0;
+    let (handle, mut ended) = start_loop(recovered, journal)?;
     let renewal = tokio::spawn(tls::renew_forever(credential, Arc::clone(&authority), names, provider));
     let down = CancellationToken::new();
     let serving = async {
@@ -168,9 +167,9 @@ fn open_authority(options: &Options) -> Result<Authority, authority::Error> {
 /// holds a valid certificate any more. Whoever may read the CA's key may do this; it gives nothing that they lack.
 pub async fn admin_token(options: Options, name: &str) -> Result<JoinToken, Error> {
     let mut journal = Embedded::open(&options.data)?;
-    let core = event_loop::recover(&mut journal)?;
+    let recovered = event_loop::recover(&mut journal)?;
     let authority = open_authority(&options)?;
-    let (handle, ended) = start_loop(core, journal)?;
+    let (handle, ended) = start_loop(recovered, journal)?;
     let subject = Subject::Role { role: Role::Admin, name: name.to_owned() };
     let made = admin::create_token(&handle, &authority, subject, 0).await;
     handle.stop().await;
@@ -182,10 +181,10 @@ type Ended = Result<Result<(), event_loop::Error>, oneshot::error::RecvError>;
 
 /// Starts the loop on a thread of its own; the receiver gets its end, or nothing if it panicked.
 fn start_loop(
-    core: Core,
+    recovered: Recovered,
     journal: Embedded,
 ) -> Result<(Handle, oneshot::Receiver<Result<(), event_loop::Error>>), Error> {
-    let (event_loop, handle) = EventLoop::new(core, Box::new(journal));
+    let (event_loop, handle) = EventLoop::new(recovered, Box::new(journal));
     let (end, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name("event-loop".to_owned())

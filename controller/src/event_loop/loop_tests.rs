@@ -62,8 +62,8 @@ impl Journal for Scripted {
 }
 
 fn start(journal: &Scripted) -> (Handle, JoinHandle<Result<(), Error>>) {
-    let core = recover(&mut journal.clone()).expect("recovered");
-    let (event_loop, handle) = EventLoop::new(core, Box::new(journal.clone()));
+    let recovered = recover(&mut journal.clone()).expect("recovered");
+    let (event_loop, handle) = EventLoop::new(recovered, Box::new(journal.clone()));
     (handle, thread::spawn(move || event_loop.run()))
 }
 
@@ -182,6 +182,48 @@ async fn an_expired_token_is_told_apart() {
     assert_eq!(status.code(), tonic::Code::Unauthenticated);
     assert!(status.message().contains("expired"), "{status}");
     stopped(handle, running).await;
+}
+
+/// Makes tokens that expire at once, so that entries pile up and the state does not.
+async fn churn(handle: &Handle, round: usize) {
+    for part in 0..20 {
+        let requests = (0..100).map(|of| {
+            let hash = TokenHash(format!("{:0>64}", (round * 20 + part) * 100 + of));
+            let expires_at = clock::now().plus(1);
+            handle.ask(
+                Request::CreateToken { hash, subject: Subject::Cluster("east".into()), expires_at },
+                SOON,
+            )
+        });
+        for reply in futures::future::join_all(requests).await {
+            assert_eq!(reply, Ok(Reply::TokenCreated));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_comes_in_time_also_over_restarts() {
+    let journal = Scripted::default();
+    let bound = usize::try_from(limits::MIN_BYTES_BETWEEN_SNAPSHOTS).expect("small") + 1024 * 1024;
+    let (mut snapshots, mut before) = (0, 0);
+    for round in 0.. {
+        let (handle, running) = start(&journal);
+        churn(&handle, round).await;
+        stopped(handle, running).await;
+        let entries = journal.with(|script| script.contents.entries.iter().map(Vec::len).sum::<usize>());
+        assert!(entries <= bound, "{entries} bytes of entries");
+        snapshots += usize::from(entries < before);
+        before = entries;
+        if snapshots == 2 {
+            break;
+        }
+        assert!(round < 200, "no second snapshot after {round} restarts");
+    }
+    let state = |journal: &Scripted| {
+        let recovered = recover(&mut journal.clone()).expect("recovered");
+        serde_json::to_vec(recovered.core.state()).expect("JSON")
+    };
+    assert_eq!(state(&journal), state(&journal));
 }
 
 #[test]

@@ -33,8 +33,19 @@ pub enum Error {
     },
 }
 
-/// The core as the journal's last commit left it.
-pub fn recover(journal: &mut dyn Journal) -> Result<Core, Error> {
+/// What a journal gave back.
+#[derive(Debug)]
+pub struct Recovered {
+    /// The core as the last commit left it.
+    pub core: Core,
+    /// Bytes of the snapshot; 0 if there was none.
+    pub snapshot_bytes: u64,
+    /// Bytes of the entries after it: what the next start reads again unless a snapshot replaces them.
+    pub entry_bytes: u64,
+}
+
+/// Reads a journal whole.
+pub fn recover(journal: &mut dyn Journal) -> Result<Recovered, Error> {
     let contents = journal.load()?;
     let mut state = match &contents.snapshot {
         Some(snapshot) => serde_json::from_slice(snapshot).map_err(Error::Snapshot)?,
@@ -49,5 +60,9 @@ pub fn recover(journal: &mut dyn Journal) -> Result<Core, Error> {
         snapshot = contents.snapshot.is_some(),
         "recovered the ledger"
     );
-    Ok(Core::new(state))
+    Ok(Recovered {
+        core: Core::new(state),
+        snapshot_bytes: contents.snapshot.map_or(0, |snapshot| snapshot.len() as u64),
+        entry_bytes: contents.entries.iter().map(|entry| entry.len() as u64).sum(),
+    })
 }

@@ -12,7 +12,9 @@
 //! trusts it afterwards, and the count of records is compared with the sequence numbers that `meta` promises.
 
 use std::{
+    fs::OpenOptions,
     io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -54,17 +56,20 @@ impl Embedded {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(FILE);
         let doing = "opening it";
-        let database =
-            match guarded(&path, || Builder::new().set_check_integrity_on_open(true).create(&path))? {
-                Ok(database) => database,
-                Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
-                    return Err(Error::InUse { path });
-                }
-                Err(DatabaseError::RepairAborted) => {
-                    return Err(Error::Damaged { path, found: "it could not be repaired".to_owned() });
-                }
-                Err(error) => return Err(classify(&path, doing, error.into())),
-            };
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = file.map_err(|source| classify(&path, doing, redb::Error::Io(source)))?;
+        let open = || Builder::new().set_check_integrity_on_open(true).create_file(file);
+        let database = match guarded(&path, open)? {
+            Ok(database) => database,
+            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
+                return Err(Error::InUse { path });
+            }
+            Err(DatabaseError::RepairAborted) => {
+                return Err(Error::Damaged { path, found: "it could not be repaired".to_owned() });
+            }
+            Err(error) => return Err(classify(&path, doing, error.into())),
+        };
         let mut journal = Self { database, path, next: 0 };
         journal.next = journal.begin()?;
         Ok(journal)

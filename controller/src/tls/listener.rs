@@ -30,6 +30,8 @@ pub struct Listener {
     socket: TcpListener,
     acceptor: TlsAcceptor,
     trust_domain: Arc<str>,
+    /// Places for connections without an identity.
+    strangers: Arc<Semaphore>,
 }
 
 /// A connection after its handshake. It gives its place back when it is dropped.
@@ -38,6 +40,7 @@ pub struct Connection {
     info: PeerInfo,
     /// When an anonymous connection has lived long enough: it may enrol, not stay.
     end: Option<Pin<Box<Sleep>>>,
+    _stranger: Option<OwnedSemaphorePermit>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -45,7 +48,9 @@ impl Listener {
     /// Binds `address`.
     pub async fn bind(address: SocketAddr, config: ServerConfig, trust_domain: &str) -> io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
-        Ok(Self { socket, acceptor: TlsAcceptor::from(Arc::new(config)), trust_domain: trust_domain.into() })
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let strangers = Arc::new(Semaphore::new(limits::MAX_STRANGERS));
+        Ok(Self { socket, acceptor, trust_domain: trust_domain.into(), strangers })
     }
 
     /// Where it listens, with the port that the system chose.
@@ -80,9 +85,10 @@ impl Listener {
                 }
             };
             let (acceptor, ready) = (self.acceptor.clone(), ready.clone());
-            let trust_domain = Arc::clone(&self.trust_domain);
+            let (trust_domain, strangers) = (Arc::clone(&self.trust_domain), Arc::clone(&self.strangers));
             tokio::spawn(async move {
-                let connection = shake(acceptor, stream, address, &trust_domain, place).await;
+                let shaken = shake(acceptor, stream, address, &trust_domain).await;
+                let connection = shaken.and_then(|(stream, info)| admit(stream, info, strangers, place));
                 drop(handshake);
                 if let Some(connection) = connection {
                     // The server is gone only when the process ends.
@@ -99,8 +105,7 @@ async fn shake(
     stream: TcpStream,
     address: SocketAddr,
     trust_domain: &str,
-    place: OwnedSemaphorePermit,
-) -> Option<Connection> {
+) -> Option<(TlsStream<TcpStream>, PeerInfo)> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%address, %error, "cannot set TCP_NODELAY");
     }
@@ -118,8 +123,26 @@ async fn shake(
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     let peer =
         certificate.map_or(Peer::Anonymous, |certificate| Peer::of_certificate(certificate, trust_domain));
-    let end = (!matches!(peer, Peer::Certified { .. })).then(|| Box::pin(sleep(limits::ANONYMOUS_LIFETIME)));
-    Some(Connection { end, stream, info: PeerInfo { address, peer }, _place: place })
+    Some((stream, PeerInfo { address, peer }))
+}
+
+/// Gives a connection its place; one without an identity gets one of a few, for a while.
+fn admit(
+    stream: TlsStream<TcpStream>,
+    info: PeerInfo,
+    strangers: Arc<Semaphore>,
+    place: OwnedSemaphorePermit,
+) -> Option<Connection> {
+    let (mut end, mut stranger) = (None, None);
+    if !matches!(info.peer, Peer::Certified { .. }) {
+        let Ok(permit) = strangers.try_acquire_owned() else {
+            tracing::warn!(address = %info.address, "too many connections without an identity");
+            return None;
+        };
+        stranger = Some(permit);
+        end = Some(Box::pin(sleep(limits::ANONYMOUS_LIFETIME)));
+    }
+    Some(Connection { stream, info, end, _stranger: stranger, _place: place })
 }
 
 impl Connected for Connection {

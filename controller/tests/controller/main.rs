@@ -10,6 +10,7 @@ mod client;
 mod cluster;
 mod crossing;
 mod expiry;
+mod hostile;
 mod process;
 mod restarts;
 mod sessions;
