@@ -52,7 +52,7 @@ pub struct Outcome {
     pub handoffs: usize,
     /// Of these, those after which the member's own disk was found to be the one it had.
     pub disks_verified: usize,
-    /// Disks that were not.
+    /// Disks that were not, and why.
     pub disks_failed: Vec<String>,
     /// Broken invariants.
     pub violations: Vec<Violation>,
@@ -231,8 +231,6 @@ impl Verifier {
         };
         let moved = self.homes.insert(ordinal, cluster.clone()).is_some_and(|home| home != cluster);
         let fault = self.verify(ordinal, &cluster, &uid, moved).await.err().map(|fault| format!("{fault:#}"));
-        let verdict = fault.as_deref().unwrap_or("nonce there, log not behind, nothing refilled");
-        eprintln!("disk of ordinal {ordinal} in {cluster}: {verdict}");
         moved.then_some(DiskCheck { ordinal, cluster, fault })
     }
 

@@ -22,8 +22,8 @@ pub struct Config {
     pub clusters: Vec<ClusterConfig>,
     /// The test CSI driver's program. Without one there is no StorageClass `array`.
     pub test_csi: Option<PathBuf>,
-    /// How often a kubelet sends its node's status without being asked, in seconds. A detach waits for it, so
-    /// tests keep it short; Kubernetes' default is 10.
+    /// How often a kubelet sends its node's status without being asked, and renews its node's Lease, in seconds.
+    /// A handoff waits for both, so tests keep it short; Kubernetes' default is 10.
     pub node_status_update_s: u32,
     /// Further image archives for every node, beside the ones of [`crate::build`].
     pub images: Vec<PathBuf>,

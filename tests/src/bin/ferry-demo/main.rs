@@ -144,7 +144,10 @@ fn report(outcome: &Outcome) -> Result<()> {
         println!("ordinal {ordinal} unavailable {gaps:?} ms");
     }
     println!("handoffs              {}", outcome.handoffs);
-    println!("disks verified        {}", outcome.disks_verified);
+    println!(
+        "disks verified        {} (nonce there, raft log not behind, no snapshot from peers)",
+        outcome.disks_verified
+    );
     for fault in &outcome.disks_failed {
         println!("  DISK {fault}");
     }
