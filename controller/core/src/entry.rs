@@ -89,7 +89,7 @@ pub enum Entry {
         /// The command.
         command: Box<Command>,
     },
-    /// A command's outcome is known: it is not pending any more.
+    /// A command's outcome is known, or it is not waited for any more: it is not pending.
     CommandAnswered {
         /// The migration.
         migration: MigrationId,

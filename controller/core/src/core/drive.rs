@@ -10,8 +10,8 @@ use crate::entry::Entry;
 use crate::ids::{ClusterName, CommandId, MigrationId};
 use crate::limits;
 use crate::migration::{
-    Event, Handoff, Migration, Setback, Stage, Work, backoff_ms, converged, describe, desired, holds_fit,
-    old_addresses, ordinal_converged, timeout_ms,
+    Event, Handoff, Migration, Setback, Stage, Work, backoff_ms, converged, describe, desired,
+    holds_are_stale, holds_fit, old_addresses, ordinal_converged, timeout_ms,
 };
 use crate::time::Millis;
 use crate::volume::WorkloadRecord;
@@ -36,8 +36,7 @@ enum Next {
 /// A release that has still to be asked for is not, once the holds are too old.
 fn releasing(migration: &Migration, work: &Work, now: Millis) -> Option<Event> {
     let is_out = work.slots.get(&migration.from).is_some_and(|slot| slot.pending.is_some());
-    let is_stale = work.handoff.as_ref().is_some_and(|handoff| handoff.is_stale(now));
-    (!is_out && is_stale).then_some(Event::ReleaseDeclined)
+    (!is_out && holds_are_stale(migration, work, now)).then_some(Event::ReleaseDeclined)
 }
 
 impl Step<'_> {

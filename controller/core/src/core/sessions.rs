@@ -4,10 +4,12 @@
 //! Services, pending commands and mirrors the other. A cluster is its kube-system UID: another cluster that comes
 //! under the same name is turned away, because the ledger's volumes are not its volumes.
 
+use crate::command::CommandBody;
 use crate::effect::Effect;
 use crate::entry::Entry;
 use crate::facts::{Inventory, Resync};
-use crate::ids::{ClusterName, Session};
+use crate::ids::{ClusterName, CommandId, Session};
+use crate::migration::{Event, holds_are_stale};
 use crate::observed::ObservedCluster;
 use crate::state::ClusterRecord;
 use crate::volume::changes;
@@ -49,6 +51,7 @@ impl Step<'_> {
         self.observed.clusters.insert(cluster.clone(), observed);
         self.take_inventory(&cluster, resync.inventory);
         self.say_governed(&cluster);
+        self.withdraw_stale_releases(&cluster, &resync.commands_in_progress);
         self.send_pending(&cluster, session);
         self.resend_inspections(&cluster, session);
         self.mirror_into(&cluster);
@@ -68,6 +71,28 @@ impl Step<'_> {
                 known.uid, resync.cluster_uid
             )
         })
+    }
+
+    /// A release that waited for its agent longer than its holds are good for may find another replica down (I4). It is
+    /// withdrawn, and the source looked at again: that look says whether it had begun, and then it goes on.
+    fn withdraw_stale_releases(&mut self, cluster: &ClusterName, in_progress: &[CommandId]) {
+        let stale: Vec<_> = self
+            .state
+            .work
+            .iter()
+            .filter_map(|(id, work)| {
+                let command = work.slots.get(cluster)?.pending.as_ref()?;
+                let migration = self.state.migrations.get(id)?;
+                let is_release = matches!(command.body, CommandBody::Release { .. });
+                let stale = is_release && holds_are_stale(migration, work, self.now);
+                (stale && !in_progress.contains(&command.id)).then(|| (id.clone(), command.id.clone()))
+            })
+            .collect();
+        for (migration, command_id) in stale {
+            let (cluster, at) = (cluster.clone(), self.now);
+            self.record(Entry::CommandAnswered { migration: migration.clone(), cluster, command_id });
+            self.record(Entry::Moved { migration, event: Box::new(Event::ReleaseDeclined), at });
+        }
     }
 
     /// Everything whose outcome is not known is sent again, with the same ids (I6, I8).

@@ -79,10 +79,12 @@ fn refused(asked: &Asked<'_>, refusal: &Refusal) -> Verdict {
         _ => None,
     };
     let setback = match &event {
-        Some(event) => asked.declined(event, setback),
-        None => setback,
+        // The release was only asked for too long ago: there is nothing to wait for, and nobody to be told.
+        Some(Event::RecheckDeclined) if asked.previous().is_none() => None,
+        Some(event) => Some(asked.declined(event, setback)),
+        None => Some(setback),
     };
-    Verdict { event, setback: Some(setback) }
+    Verdict { event, setback }
 }
 
 impl Asked<'_> {

@@ -31,3 +31,4 @@ pub(crate) use desired::{desired, timeout_ms};
 pub(crate) use evidence::holds_fit;
 pub(crate) use gate::{converged, old_addresses, ordinal_converged};
 pub(crate) use judge::{Asked, judge};
+pub(crate) use work::holds_are_stale;

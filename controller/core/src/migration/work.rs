@@ -12,7 +12,7 @@ use crate::command::Command;
 use crate::facts::{ClaimedVolume, Description, Held, Manifest, Released};
 use crate::ids::{ClusterName, Epoch, Ordinal, ServiceName};
 use crate::limits;
-use crate::migration::display::Phase;
+use crate::migration::display::{Migration, Phase};
 use crate::migration::stage::Stage;
 use crate::slice::Slice;
 use crate::time::Millis;
@@ -123,17 +123,6 @@ pub struct Handoff {
     pub resolvers_until: Option<Millis>,
 }
 
-impl Handoff {
-    /// Whether what both sides held is too old to begin a release on (I4): one of them may have lost a replica since.
-    #[must_use]
-    pub fn is_stale(&self, now: Millis) -> bool {
-        let old = |held: &Option<HeldAt>| {
-            held.as_ref().is_none_or(|held| now.since(held.at) > limits::HELD_FRESH_MS)
-        };
-        !self.began && (old(&self.source_held) || old(&self.target_held))
-    }
-}
-
 impl Work {
     /// Where the migration stands, for people.
     #[must_use]
@@ -163,6 +152,16 @@ impl Work {
             (self.budget, 0)
         }
     }
+}
+
+/// Whether what both sides held is too old to begin a release on (I4): one of them may have lost a replica since. Once
+/// the release has begun, as a second look at the source or its agent's own word says, their age does not matter.
+pub(crate) fn holds_are_stale(migration: &Migration, work: &Work, now: Millis) -> bool {
+    let old =
+        |held: &Option<HeldAt>| held.as_ref().is_none_or(|held| now.since(held.at) > limits::HELD_FRESH_MS);
+    let said = migration.ordinals.get(work.moved).is_some_and(|progress| progress.step > 5);
+    let handoff = work.handoff.as_ref().filter(|handoff| !handoff.began && !said);
+    handoff.is_some_and(|handoff| old(&handoff.source_held) || old(&handoff.target_held))
 }
 
 /// How long after the `attempts`-th failed attempt in a row (from 1) the next one is made.

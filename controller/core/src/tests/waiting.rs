@@ -176,6 +176,57 @@ fn a_cluster_that_is_away_is_waited_for_and_named() {
 }
 
 #[test]
+fn a_release_that_waited_for_its_agent_is_not_sent_on_old_holds() {
+    let mut world = begun(PLAIN);
+    while count(&world, "release") < 2 {
+        if !["west", "east"].iter().any(|of| world.deliver_down(of) || world.deliver_up(of)) {
+            world.now = world.wake_at.unwrap();
+            world.step(Input::Timer);
+        }
+    }
+    world.kill_agent("east");
+    world.cluster("west").pods.get_mut(&2).unwrap().ready = false;
+    world.now = world.now.plus(limits::HELD_FRESH_MS + 1);
+    world.attach("east");
+    pass(&mut world, 600_000);
+    assert_eq!(world.clusters[&name("east")].pods.len(), 2, "I4: two of three would be down");
+    assert!(world.migration().message.contains("2 of 3 replicas"), "{}", world.migration().message);
+    world.cluster("west").pods.get_mut(&2).unwrap().ready = true;
+    completes(world);
+}
+
+#[test]
+fn a_release_that_had_begun_goes_on_however_old_its_holds() {
+    let mut world = begun(PLAIN);
+    world.run_until_sent("release");
+    // Two writes: the epoch is kept, the slice is without the ordinal.
+    world.cluster("east").agent.mood = Mood::DieAfter(2);
+    world.deliver_all("east");
+    assert_eq!(world.clusters[&name("east")].set.as_ref().unwrap().slice.replicas, 2);
+    world.now = world.now.plus(3_600_000);
+    world.attach("east");
+    completes(world);
+}
+
+#[test]
+fn a_second_look_that_finds_a_replica_down_does_not_stop_another_one() {
+    let mut world = begun(PLAIN);
+    world.run_until_sent("release");
+    world.cluster("east").agent.mood = Mood::Refuse(RefusalCode::NotReady);
+    world.deliver_all("east");
+    let released = count(&world, "release");
+    // The second look refuses too: something is not ready there.
+    for _ in 0..5 {
+        world.cluster("east").agent.mood = Mood::Refuse(RefusalCode::NotReady);
+        world.now = world.wake_at.unwrap();
+        world.step(Input::Timer);
+        world.deliver_all("east");
+    }
+    assert_eq!(count(&world, "release"), released, "I4: it is not asked for while the look fails");
+    completes(world);
+}
+
+#[test]
 fn refusals_are_asked_again_with_growing_pauses() {
     let mut world = begun(PLAIN);
     world.run_until_sent("adopt");

@@ -93,7 +93,9 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
         }
         CommandBody::Hold { ordinal, source, slice: expected, volumes, .. } => {
             stale(cluster, *ordinal, command.epoch)?;
-            expect(slice == *expected, "the slice is another one")?;
+            if slice != *expected {
+                return Err(refusal(RefusalCode::Conflict, "the slice is another one"));
+            }
             expect(cluster.pods.contains_key(ordinal) == *source, "the pod is where it should not be")?;
             let has = cluster.pvs.values().any(|pv| volumes.iter().any(|volume| volume.handle == pv.handle));
             expect(!has, "a PersistentVolume of that handle is here")?;
