@@ -19,7 +19,7 @@ use crate::{
     context::{Context, Facts},
     executor, inspect, limits,
     outcome::{Ended, Evidence, Stop},
-    progress::Queue,
+    progress::{Queue, hold},
 };
 
 /// The commands of this process. Clones share them.
@@ -214,11 +214,26 @@ async fn carry_out(ctx: &Context, body: Option<Body>) -> Ended {
     match body {
         Some(Body::InspectSource(command)) => inspect::source(ctx, command).await,
         Some(Body::InspectTarget(command)) => inspect::target(ctx, command).await,
-        Some(body) => executor::run(ctx, body).await,
+        Some(body) => change(ctx, body).await,
         None => Err(Stop::not_understood(
             "This agent does not know that command. Run an agent of the controller's version",
         )),
     }
+}
+
+/// Carries out what changes the cluster, and tells the hold points where the ordinal is.
+async fn change(ctx: &Context, body: Body) -> Ended {
+    let releases = matches!(body, Body::Release(_));
+    match body {
+        Body::Adopt(_) => hold::handed_over(true),
+        Body::PrepareSource(_) | Body::PrepareTarget(_) | Body::Retire(_) => hold::handed_over(false),
+        _ => {}
+    }
+    let ended = executor::run(ctx, body).await;
+    if releases && ended.is_ok() {
+        hold::handed_over(true);
+    }
+    ended
 }
 
 #[cfg(test)]

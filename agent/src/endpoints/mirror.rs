@@ -149,7 +149,7 @@ impl State {
 async fn work(shared: Arc<Shared>, key: Key) {
     let mut backoff = Backoff::new();
     while let Some(mirror) = shared.take(&key) {
-        hold::at_step(11).await;
+        hold::at_mirror().await;
         let applied = match shared.writers.acquire().await {
             Ok(_permit) => apply(&shared.client, &mirror).await,
             Err(_closed) => return,

@@ -5,6 +5,24 @@
 //! is removed. N is 5 to 12, or `prepare` for preparation. Without the feature these functions do nothing, and are
 //! all that is left of it.
 
+/// Holds before a mirror is written, as step 11, while an ordinal is with the target ([`handed_over`]): before that
+/// mirrors are written too, and are no step.
+pub async fn at_mirror() {
+    #[cfg(feature = "hold-points")]
+    if held::HANDED_OVER.load(std::sync::atomic::Ordering::Relaxed) {
+        held::at("11").await;
+    }
+}
+
+/// Whether an ordinal is with the target now, as far as this process can tell: from the end of the release, or the
+/// beginning of the adoption, until it is retired or the next migration is prepared.
+pub fn handed_over(now: bool) {
+    #[cfg(feature = "hold-points")]
+    held::HANDED_OVER.store(now, std::sync::atomic::Ordering::Relaxed);
+    #[cfg(not(feature = "hold-points"))]
+    let _ = now;
+}
+
 /// Holds at the beginning of `step`; 0 is preparation.
 pub async fn at_step(step: u32) {
     #[cfg(feature = "hold-points")]
@@ -15,9 +33,11 @@ pub async fn at_step(step: u32) {
 
 #[cfg(feature = "hold-points")]
 mod held {
-    use std::path::PathBuf;
+    use std::{path::PathBuf, sync::atomic::AtomicBool};
 
     use crate::limits;
+
+    pub(super) static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 
     pub(super) async fn at(step: &str) {
         let Some(dir) = std::env::var_os("FERRY_HOLD_DIR").map(PathBuf::from) else { return };
