@@ -9,10 +9,7 @@ use std::net::IpAddr;
 use ferry_core::{ServiceName, Slice, Workload};
 use ferry_proto::agent::v1 as wire;
 
-use crate::{
-    identity::spiffe::{is_label, is_subdomain},
-    limits,
-};
+use crate::{identity::spiffe::is_label, limits};
 
 /// Why a message is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,9 +121,19 @@ pub(super) fn label(field: &'static str, text: String) -> Checked<String> {
     form(field, text, good, "a DNS label")
 }
 
+/// A DNS subdomain as Kubernetes takes it for the names of objects: the whole is bounded, its labels are not. Claims of
+/// StatefulSets are joined from two names, and are often longer than a label of DNS may be.
+fn is_object_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let label = |label: &str| {
+        !label.is_empty() && label.bytes().all(inner) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= limits::MAX_SUBDOMAIN_CHARS && text.split('.').all(label)
+}
+
 /// A DNS subdomain: the name of a Kubernetes object.
 pub(super) fn name(field: &'static str, text: String) -> Checked<String> {
-    let good = is_subdomain(&text);
+    let good = is_object_name(&text);
     form(field, text, good, "a DNS subdomain")
 }
 
@@ -139,7 +146,7 @@ pub(super) fn optional_name(field: &'static str, text: String) -> Checked<String
 pub(super) fn driver(text: String) -> Checked<String> {
     let text = identifier("driver", text)?;
     let plugin = text.strip_prefix("in-tree/").unwrap_or(&text);
-    let good = text.is_empty() || is_subdomain(&plugin.to_ascii_lowercase());
+    let good = text.is_empty() || is_object_name(&plugin.to_ascii_lowercase());
     form("driver", text, good, "a CSI driver's name or in-tree/<plugin>")
 }
 

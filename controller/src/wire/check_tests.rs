@@ -48,3 +48,17 @@ fn manifests_are_json_or_nothing() {
     assert!(json(String::new()).is_ok() && json("{\"a\":[1]}".into()).is_ok());
     assert!(json("{".into()).is_err() && json("{} {}".into()).is_err());
 }
+
+#[test]
+fn names_are_as_long_as_kubernetes_lets_them_be() {
+    // The claim of a widespread chart.
+    let claim =
+        "prometheus-kube-prometheus-stack-prometheus-db-prometheus-kube-prometheus-stack-prometheus-0";
+    for good in ["a", "0", "etcd-0", "a.b-c.d", claim, &"a".repeat(limits::MAX_SUBDOMAIN_CHARS)] {
+        assert!(name("name", good.into()).is_ok(), "{good}");
+    }
+    let too_long = "a".repeat(limits::MAX_SUBDOMAIN_CHARS + 1);
+    for bad in ["", "-a", "a-", "a..b", ".a", "a.", "A", "a/b", "a_b", "a b", "../a", &too_long] {
+        assert!(name("name", bad.into()).is_err(), "{bad}");
+    }
+}
