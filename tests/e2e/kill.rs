@@ -50,7 +50,8 @@ async fn matrix(stage: &Stage) -> Result<()> {
     }
     println!("\nkill matrix (completed without an operator, seconds)\nstep  controller  source  target");
     for row in table.chunks(VICTIMS.len()) {
-        let cells: Vec<String> = row.iter().map(|(_, _, took)| format!("{:>6.1}", took.as_secs_f64())).collect();
+        let cells: Vec<String> =
+            row.iter().map(|(_, _, took)| format!("{:>6.1}", took.as_secs_f64())).collect();
         println!("{:>4}  {}", row[0].0, cells.join("  "));
     }
     assert_clean(&crossing.end().await?, table.len())
@@ -80,11 +81,12 @@ fn victim_process<'a>(stage: &'a Stage, from: &str, to: &str, victim: Victim) ->
     }
 }
 
-async fn ended(stage: &Stage, etcd: &Etcd, to: &str) -> Result<()> {
+pub(crate) async fn ended(stage: &Stage, etcd: &Etcd, to: &str) -> Result<()> {
     Wait::new("the migration to complete by itself", ENDED)
         .on(stage.ferry.controller())
         .until(async || {
-            let listed = stage.ferry.cli().run(&["get", "-n", &etcd.namespace, "-o", "json"]).await?.success()?;
+            let listed =
+                stage.ferry.cli().run(&["get", "-n", &etcd.namespace, "-o", "json"]).await?.success()?;
             let listed = listed.json()?;
             let migrations = listed["items"].as_array().context("no list")?;
             let newest = migrations.first().context("no migration")?;
@@ -99,22 +101,22 @@ async fn ended(stage: &Stage, etcd: &Etcd, to: &str) -> Result<()> {
 }
 
 /// A hold point that is set; lifted when dropped, so that a failed cell keeps nobody.
-struct Hold {
+pub(crate) struct Hold {
     file: PathBuf,
 }
 
 impl Hold {
-    fn set(file: PathBuf) -> Result<Self> {
+    pub(crate) fn set(file: PathBuf) -> Result<Self> {
         std::fs::remove_file(file.with_extension("reached")).ok();
         std::fs::write(&file, "").with_context(|| file.display().to_string())?;
         Ok(Self { file })
     }
 
-    fn is_reached(&self) -> bool {
+    pub(crate) fn is_reached(&self) -> bool {
         self.file.with_extension("reached").exists()
     }
 
-    fn lift(&self) -> Result<()> {
+    pub(crate) fn lift(&self) -> Result<()> {
         std::fs::remove_file(&self.file).with_context(|| self.file.display().to_string())
     }
 }

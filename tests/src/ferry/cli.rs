@@ -84,7 +84,11 @@ impl Output {
         serde_json::from_str(&self.stdout).with_context(|| self.to_string())
     }
 
-    pub(super) fn is_attached(&self, cluster: &str) -> Result<bool> {
+    /// Whether a list of clusters shows one as attached.
+    ///
+    /// # Errors
+    /// It is no list of clusters.
+    pub fn is_attached(&self, cluster: &str) -> Result<bool> {
         let listed = self.json()?;
         let clusters = listed["items"].as_array();
         let clusters = clusters.with_context(|| format!("no list of clusters: {self}"))?;

@@ -121,12 +121,13 @@ fn start_controller(world: &World, dir: &Path) -> Result<Process> {
 async fn first_credential(controller: &Process) -> Result<String> {
     Wait::new("the first operator credential", START)
         .on(controller)
-        .until(async || {
-            let log = std::fs::read_to_string(controller.log_path())?;
-            let listening = log.contains("listening on");
-            let command = log.lines().find(|line| line.contains("ferry login --server"));
-            let token = command.and_then(|line| line.split_whitespace().last());
-            Ok(token.filter(|_| listening).map(str::to_owned))
-        })
+        .until(async || Ok(credential_in(&std::fs::read_to_string(controller.log_path())?)))
         .await
+}
+
+/// The token that a controller printed on its very first start, once it listens too.
+pub fn credential_in(log: &str) -> Option<String> {
+    let command = log.lines().find(|line| line.contains("ferry login --server"))?;
+    let token = command.split_whitespace().last()?;
+    log.contains("listening on").then(|| token.to_owned())
 }

@@ -1,3 +1,0 @@
-//! Placeholder.
-use crate::Case;
-pub(crate) const CASES: &[(&str, Case)] = &[];
