@@ -54,7 +54,11 @@ impl Health {
             Some(probe) => probe.error.clone(),
             None => Some("the API server has not answered yet".to_owned()),
         };
-        let message = wrong.into_iter().chain(self.inventory.error()).chain(notes.iter().cloned());
+        // Without the API server every watch fails too, each with the same words.
+        let message = match wrong {
+            Some(wrong) => vec![wrong],
+            None => self.inventory.error().into_iter().chain(notes.iter().cloned()).collect(),
+        };
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         wire::Health {
             api_server_ok: probe.as_ref().is_some_and(|probe| probe.error.is_none()),
@@ -64,7 +68,7 @@ impl Health {
             nodes: nodes.all,
             nodes_ready: nodes.ready,
             watch_lag_ms: ms(self.inventory.lag()),
-            message: bounded(message.collect::<Vec<_>>().join("; ")),
+            message: bounded(message.join("; ")),
             kubernetes_version: probe.map(|probe| probe.version).unwrap_or_default(),
         }
     }

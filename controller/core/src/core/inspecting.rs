@@ -104,12 +104,12 @@ impl Step<'_> {
                 self.conclude(&inspection, Some(&report));
             }
             (_, OutcomeResult::Refusal(refusal)) => {
-                let message = format!("{verb} in {} was refused: {}", inspection.cluster, refusal.message);
+                let message = format!("cluster {} could not be inspected: {}", inspection.cluster, refusal.message);
                 self.reply(inspection.request, Reply::Rejected(Rejection::ClusterSilent(message)));
             }
             (_, OutcomeResult::Unknown(unknown)) => {
                 let message =
-                    format!("{verb} in {} could not be done: {}", inspection.cluster, unknown.message);
+                    format!("cluster {} could not be inspected: {}", inspection.cluster, unknown.message);
                 self.reply(inspection.request, Reply::Rejected(Rejection::ClusterSilent(message)));
             }
             (_, other) => {

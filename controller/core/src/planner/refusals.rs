@@ -47,7 +47,8 @@ pub(super) fn all(survey: &Survey<'_>, from: &ClusterName) -> Vec<Finding> {
     if let Some(report) = survey.source {
         match &report.description {
             Some(description) => {
-                described(description, &mut findings);
+                let described = described(description).into_iter();
+                findings.extend(described.filter(|finding| !is_said(finding, &report.findings)));
                 moving(survey, description, &mut findings);
             }
             None if report.findings.is_empty() => findings.push(not_found(survey, from)),
@@ -55,6 +56,16 @@ pub(super) fn all(survey: &Survey<'_>, from: &ClusterName) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether the source's own check refuses for the same fault, and more exactly: nobody should read of one fault twice.
+fn is_said(finding: &Finding, checks: &[Finding]) -> bool {
+    let mut refusals = checks.iter().filter(|check| check.severity == Severity::Refuse);
+    match finding.code.as_str() {
+        "P-no-budget" => refusals.any(|check| check.check == "K11"),
+        "P-volume-identity" => refusals.any(|check| check.subject == finding.subject),
+        _ => false,
+    }
 }
 
 fn not_found(survey: &Survey<'_>, from: &ClusterName) -> Finding {
@@ -193,14 +204,15 @@ fn has_nothing_left(survey: &Survey<'_>, owner: &ClusterName) -> bool {
     attached && !runs && !usable
 }
 
-fn described(description: &Description, findings: &mut Vec<Finding>) {
+fn described(description: &Description) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let slice = description.slice;
     let subject = || format!("StatefulSet/{}", description.stateful_set.name);
     if slice.is_empty() {
         let words =
             [subject(), "no replicas".to_owned(), "at least one".to_owned(), "scale it up first".to_owned()];
         findings.push(refuse("P-empty-slice", words));
-        return;
+        return findings;
     }
     if slice.replicas as usize > limits::ORDINALS || slice.end() > u64::from(Ordinal::MAX) {
         let words = [
@@ -210,7 +222,7 @@ fn described(description: &Description, findings: &mut Vec<Finding>) {
             "it is too large to be moved".to_owned(),
         ];
         findings.push(refuse("P-too-large", words));
-        return;
+        return findings;
     }
     let found: Vec<Ordinal> = description.ordinals.iter().map(|of| of.ordinal).collect();
     if !slice.ordinals().eq(found.iter().copied()) {
@@ -231,7 +243,8 @@ fn described(description: &Description, findings: &mut Vec<Finding>) {
         ];
         findings.push(refuse("P-no-budget", words));
     }
-    identities(description, findings);
+    identities(description, &mut findings);
+    findings
 }
 
 /// A disk that another workload's migration moves.
