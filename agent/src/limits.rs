@@ -80,12 +80,17 @@ pub const WATCH_PAGE: u32 = 100;
 pub const WATCH_SECONDS: u32 = 290;
 /// Silence after which a watch begins again: the API server sends a bookmark each minute.
 pub const WATCH_SILENCE: Duration = Duration::from_secs(90);
+/// Watches that end sooner are begun again after a pause that grows: something between here and the API server ends
+/// them all.
+pub const WATCH_SHORT: Duration = Duration::from_secs(1);
 /// Changes within this time go into one inventory.
 pub const INVENTORY_COALESCE: Duration = Duration::from_millis(100);
 /// StatefulSets in one inventory.
 pub const INVENTORY_WORKLOADS: usize = 5_000;
 /// Volumes in one inventory.
 pub const INVENTORY_VOLUMES: usize = 20_000;
+/// Pod networks in one Resync: what the controller takes.
+pub const POD_NETWORKS: usize = 64;
 /// Time between two probes of the API server.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Time for the answer to one probe.

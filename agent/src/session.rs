@@ -91,17 +91,28 @@ impl Session {
         }
     }
 
-    fn networks(&self) -> Vec<IpNet> {
-        if self.pod_cidrs.is_empty() { self.inventory.pod_cidrs() } else { self.pod_cidrs.clone() }
+    /// The pod networks that are said, at most [`limits::POD_NETWORKS`], and how many there are.
+    fn networks(&self) -> (Vec<IpNet>, usize) {
+        let mut networks =
+            if self.pod_cidrs.is_empty() { self.inventory.pod_cidrs() } else { self.pod_cidrs.clone() };
+        let all = networks.len();
+        networks.truncate(limits::POD_NETWORKS);
+        (networks, all)
     }
 
     fn health(&self, left_out: Option<&String>) -> wire::Health {
         let mut notes: Vec<String> = left_out.into_iter().cloned().chain(self.own.error()).collect();
-        if self.networks().is_empty() {
-            notes.push(
+        match self.networks().1 {
+            0 => notes.push(
                 "no pod network is known: no Node has spec.podCIDR; start the agent with --pod-cidrs"
                     .to_owned(),
-            );
+            ),
+            1..=limits::POD_NETWORKS => {}
+            all => notes.push(format!(
+                "this cluster has {all} pod networks; only {} are used: start the agent with --pod-cidrs and the \
+                 networks that hold them all",
+                limits::POD_NETWORKS
+            )),
         }
         self.health.now(&notes)
     }
@@ -114,7 +125,7 @@ impl Session {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster_uid: self.cluster_uid.clone(),
             kubernetes_version,
-            pod_cidrs: self.networks().iter().map(ToString::to_string).collect(),
+            pod_cidrs: self.networks().0.iter().map(ToString::to_string).collect(),
             epochs: self.inventory.epochs(),
             inventory: Some(inventory),
             commands_in_progress: self.dispatch.in_progress(),

@@ -91,7 +91,7 @@ pub(super) fn build(namespace: &str, service: &str, tables: &Tables) -> Endpoint
         );
         endpoints.truncate(limits::ENDPOINTS);
     }
-    let mut ports: Vec<_> = slices().flat_map(|slice| &slice.ports).map(port).collect();
+    let mut ports: Vec<_> = slices().flat_map(|slice| &slice.ports).filter_map(port).collect();
     ports.sort_by(|a, b| (&a.name, a.port, &a.protocol).cmp(&(&b.name, b.port, &b.protocol)));
     ports.dedup();
     EndpointsReport {
@@ -122,13 +122,14 @@ fn of(tables: &Tables, endpoint: &object::Endpoint, address: &str) -> Endpoint {
     }
 }
 
-fn port(port: &object::Port) -> EndpointPort {
-    EndpointPort {
+/// A port; none for one without a number, which means all ports and cannot be said to the controller.
+fn port(port: &object::Port) -> Option<EndpointPort> {
+    Some(EndpointPort {
         name: port.name.clone().unwrap_or_default(),
         protocol: port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()),
-        port: port.port.unwrap_or(0),
+        port: port.port.filter(|number| *number != 0)?,
         app_protocol: port.app_protocol.clone().unwrap_or_default(),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -75,3 +75,14 @@ fn a_service_that_is_not_here_is_said_so() {
     let report = build("db", "missing", &tables());
     assert!(!report.service_exists && report.endpoints.is_empty());
 }
+
+#[test]
+fn a_port_without_a_number_is_left_out() {
+    let ports = [json!({"name": "all"}), json!({"name": "one", "port": 1, "protocol": "UDP"})];
+    let seen: Vec<_> = ports
+        .into_iter()
+        .filter_map(|port| super::port(&serde_json::from_value(port).unwrap()))
+        .map(|port| (port.name, port.port))
+        .collect();
+    assert_eq!(seen, [("one".to_owned(), 1)]);
+}

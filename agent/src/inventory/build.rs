@@ -91,19 +91,16 @@ fn join(
     volume: &trim::Volume,
 ) -> Option<InventoryVolume> {
     let claim = volume.claim.as_ref();
-    let owner = claim.and_then(|claim| {
+    let (workload, ordinal) = claim.and_then(|claim| {
         let (stem, ordinal) = ordinal_of(&claim.name)?;
-        let workload = stems.get(&format!("{}/{stem}", claim.namespace))?;
-        Some((Workload { namespace: claim.namespace.clone(), name: (*workload).to_owned() }, ordinal))
-    });
-    if owner.is_none() && !volume.ours {
-        return None;
-    }
+        let by_template = stems.get(&format!("{}/{stem}", claim.namespace)).copied();
+        let name = by_template.or_else(|| if volume.ours { kept_for(tables, claim, stem) } else { None })?;
+        Some((Workload { namespace: claim.namespace.clone(), name: name.to_owned() }, ordinal))
+    })?;
     let bound = claim.and_then(|claim| {
         let found = tables.claims.at(&format!("{}/{}", claim.namespace, claim.name))?;
         (found.uid == claim.uid && found.volume == name).then(|| found.uid.clone())
     });
-    let (workload, ordinal) = owner.map_or((None, 0), |(workload, ordinal)| (Some(workload), ordinal));
     Some(InventoryVolume {
         driver: volume.driver.clone(),
         handle: volume.handle.clone(),
@@ -113,10 +110,23 @@ fn join(
         reclaim_policy: volume.reclaim_policy.clone(),
         claim_name: claim.map(|claim| claim.name.clone()).unwrap_or_default(),
         claim_uid: bound.unwrap_or_default(),
-        workload,
+        workload: Some(workload),
         ordinal,
         attachment_nodes: nodes.get(name).cloned().unwrap_or_default(),
         epoch: volume.epoch,
         capacity_bytes: volume.capacity_bytes,
     })
+}
+
+/// The workload of a claim whose StatefulSet is gone, by the epochs that the cluster keeps. A volume without a workload
+/// is not reported: the controller would refuse the whole inventory.
+fn kept_for<'a>(tables: &'a Tables, claim: &trim::ClaimKey, stem: &str) -> Option<&'a str> {
+    let is_of = |workload: &str| {
+        stem.strip_suffix(workload)
+            .and_then(|before| before.strip_suffix('-'))
+            .is_some_and(|template| !template.is_empty())
+    };
+    let here = tables.epochs.iter().filter(|(key, _)| split(key).0 == claim.namespace);
+    let names = here.map(|(_, epochs)| epochs.workload.as_str()).filter(|workload| is_of(workload));
+    names.max_by_key(|workload| workload.len())
 }

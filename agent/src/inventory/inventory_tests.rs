@@ -85,16 +85,23 @@ fn a_volume_that_is_not_csi_names_its_plugin() {
 }
 
 #[test]
-fn a_volume_that_ferry_made_is_reported_without_its_workload() {
+fn a_volume_that_ferry_made_is_reported_as_long_as_its_workload_can_be_told() {
     let mut tables = Tables::default();
-    let volume = json!({
-        "metadata": {"name": "pv-f", "uid": "f", "labels": {"app.kubernetes.io/managed-by": "ferry"}},
-        "spec": {"csi": {"driver": "d", "volumeHandle": "h"}},
-    });
-    fold(&mut tables, volume, |tables, change| tables.volumes.fold(change, trim::volume));
+    for (name, claim) in [("pv-f", "data-etcd-7"), ("pv-g", "data-other-7"), ("pv-h", "etcd-7")] {
+        let volume = json!({
+            "metadata": {"name": name, "uid": name, "labels": {"app.kubernetes.io/managed-by": "ferry"}},
+            "spec": {"csi": {"driver": "d", "volumeHandle": name},
+                "claimRef": {"namespace": "db", "name": claim}},
+        });
+        fold(&mut tables, volume, |tables, change| tables.volumes.fold(change, trim::volume));
+    }
+    let map = json!({"metadata": {"name": "ferry-epochs-etcd", "namespace": "db"}, "data": {"7": "3"}});
+    fold(&mut tables, map, |tables, change| tables.epochs.fold(change, trim::epochs));
     let (inventory, _) = build::inventory(&tables);
-    assert_eq!(inventory.volumes.len(), 1);
-    assert_eq!(inventory.volumes[0].workload, None);
+    let [volume] = inventory.volumes.as_slice() else { panic!("{:?}", inventory.volumes) };
+    let workload = wire::Workload { namespace: "db".to_owned(), name: "etcd".to_owned() };
+    assert_eq!((volume.pv_name.as_str(), volume.workload.as_ref()), ("pv-f", Some(&workload)));
+    assert_eq!(volume.ordinal, 7);
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn attach(session: &mut Session) -> Result<Stream, Error> {
         .max_encoding_message_size(limits::SAID_BYTES);
     let (say, queue) = mpsc::channel(limits::SEND_QUEUE);
     let changes = session.inventory.changes();
-    let networks = session.networks();
+    let (networks, _) = session.networks();
     let (resync, left_out) = session.resync().await;
     let told = resync.inventory.as_ref().map_or(0, digest);
     let first = AttachRequest { message: Some(Say::Resync(resync)) };
@@ -131,7 +131,7 @@ impl Stream {
 
     /// The inventory, if it is another than the one sent last.
     fn inventory(&mut self, session: &Session) -> Result<Option<Inventory>, Error> {
-        if session.networks() != self.networks {
+        if session.networks().0 != self.networks {
             return Err(Error::NetworksChanged);
         }
         let (inventory, left_out) = session.inventory.report();

@@ -165,6 +165,7 @@ pub async fn follow<T: Watched>(
     let mut backoff = Backoff::new();
     let mut version: Option<String> = None;
     loop {
+        let (begun, watching) = (Instant::now(), version.is_some());
         let outcome = match version.take() {
             None => list(&client, &request, &source, &mut fold).await.map(|listed| {
                 status.complete();
@@ -186,7 +187,11 @@ pub async fn follow<T: Watched>(
         match outcome {
             Ok(next) => {
                 version = next;
-                backoff.reset();
+                if begun.elapsed() >= limits::WATCH_SHORT {
+                    backoff.reset();
+                } else if watching {
+                    backoff.pause().await;
+                }
             }
             Err(error) => {
                 status.failed(&error);
@@ -216,7 +221,7 @@ async fn list<T: Watched>(
     fold(Change::Restart);
     loop {
         let built = request.list(&params).map_err(kube::Error::BuildRequest)?;
-        let page: Page<T> = client.request(built).await?;
+        let page: Page<T> = soon(client.request(built)).await?;
         for item in page.items {
             fold(Change::Present(item));
         }
@@ -226,6 +231,13 @@ async fn list<T: Watched>(
             return Ok(page.metadata.resource_version.unwrap_or_default());
         }
     }
+}
+
+/// An answer that does not begin in time is a lost one: the connection may lead nowhere any more.
+async fn soon<T>(answer: impl Future<Output = kube::Result<T>>) -> kube::Result<T> {
+    timeout(limits::REQUEST_TIMEOUT, answer)
+        .await
+        .unwrap_or_else(|late| Err(kube::Error::Service(late.into())))
 }
 
 async fn watch<T: Watched>(
@@ -242,7 +254,7 @@ async fn watch<T: Watched>(
         ..WatchParams::default()
     };
     let built = request.watch(&params, version).map_err(kube::Error::BuildRequest)?;
-    let events = client.request_events::<T>(built).await?;
+    let events = soon(client.request_events::<T>(built)).await?;
     pin_mut!(events);
     let mut revived = source.revival.0.subscribe();
     loop {
