@@ -7,7 +7,7 @@
 mod enroll;
 mod tokens;
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use ferry_core::{Migration, MigrationId, PlanHash, Rejection, Reply, input::Request as Ask};
 use ferry_proto::admin::v1::{
@@ -29,6 +29,7 @@ use crate::{
     identity::authority::Authority,
     limits,
     status::Failure,
+    tls::PeerInfo,
     wire as translate,
 };
 
@@ -171,6 +172,7 @@ impl AdminService for Admin {
         &self,
         request: Request<wire::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        let expires_in = request.extensions().get::<PeerInfo>().map(PeerInfo::expires_in).unwrap_or_default();
         let place = Arc::clone(&self.watchers).try_acquire_owned();
         let place = place.map_err(|_| Failure::Watchers(limits::MAX_WATCHERS))?;
         let wire::WatchRequest { migration } = request.into_inner();
@@ -181,23 +183,25 @@ impl AdminService for Admin {
                 "no migration is called {id:?}: see the names with `ferry get`"
             )))
         })?;
-        let pictures = pictures(watcher, one.is_some(), place);
-        let shutdown = self.shutdown.clone().cancelled_owned();
-        let ended = self.shutdown.clone();
-        let told = pictures
+        let over = over(self.shutdown.clone(), expires_in).shared();
+        let said = over.clone();
+        let told = pictures(watcher, one.is_some(), place)
             .map(|migration| Ok(wire::WatchResponse { migration: Some(translate::migration(&migration)) }))
-            .take_until(shutdown)
-            .chain(
-                async move { ended.is_cancelled() }
-                    .into_stream()
-                    .filter(|cancelled| std::future::ready(*cancelled))
-                    .map(|_| {
-                        Err(Status::unavailable(
-                            "the controller is shutting down; watch again when it is back",
-                        ))
-                    }),
-            );
+            .take_until(over)
+            .chain(stream::once(async move { said.peek().cloned() }).filter_map(std::future::ready).map(Err));
         Ok(Response::new(Box::pin(told)))
+    }
+}
+
+/// Why a watch ends before the migration does.
+async fn over(shutdown: CancellationToken, expires_in: Duration) -> Status {
+    tokio::select! {
+        () = shutdown.cancelled_owned() => {
+            Status::unavailable("the controller is shutting down; watch again when it is back")
+        }
+        () = tokio::time::sleep(expires_in) => {
+            Status::unauthenticated("the certificate of this watch has expired; log in again, then watch again")
+        }
     }
 }
 

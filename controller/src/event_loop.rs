@@ -159,13 +159,13 @@ impl EventLoop {
         tokio::select! {
             biased;
             message = messages.recv() => message.unwrap_or(Message::Stop),
-            () = timer => Message::Input(Input::Timer),
+            () = timer => Message::Input(Input::Timer, None),
         }
     }
 
     fn take(&mut self, message: Message, batch: &mut Batch) {
         match message {
-            Message::Input(input) => {
+            Message::Input(input, _place) => {
                 if let Input::Detached { cluster, session } = &input {
                     self.agents.leave(cluster, *session);
                 }

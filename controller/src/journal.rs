@@ -60,6 +60,17 @@ pub enum Error {
         /// What does not fit.
         found: String,
     },
+    /// Not there, or empty, where one was.
+    #[error(
+        "the journal {} is missing or empty, but this data directory was used before: it holds a CA. Restore the file \
+         from a backup; to begin anew on purpose, use another --data. Clusters keep epochs that an empty ledger does \
+         not know",
+        path.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+    },
     /// Written by another version.
     #[error(
         "the journal {} has format {found}; this controller reads format {expected}: run the version that wrote it",

@@ -76,14 +76,17 @@ pub const MAX_SUBDOMAIN_CHARS: usize = 253;
 
 /// Inputs that wait for the event loop; senders wait beyond it.
 pub const INPUT_QUEUE: usize = 4_096;
+/// Inputs of one agent among them: each may be as large as a message, and others want room too.
+pub const INPUTS_PER_SESSION: usize = 4;
 /// Inputs whose entries share one commit.
 pub const MAX_BATCH: usize = 512;
 /// Requests that wait for the core's reply at once.
 pub const MAX_PENDING_REQUESTS: usize = 4_096;
 /// Time for the core's reply to a request that needs no agent.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time for a plan: two agents inspect their clusters.
-pub const PLAN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time for a plan: two agents inspect their clusters. Longer than the core's own deadline for them, so that its word
+/// on who was silent is the answer.
+pub const PLAN_TIMEOUT: Duration = Duration::from_secs(70);
 /// Watch streams open at once.
 pub const MAX_WATCHERS: usize = 1_024;
 /// Bytes of entries after which a snapshot is made, unless the last snapshot was larger.

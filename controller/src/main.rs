@@ -144,7 +144,8 @@ fn admin_token(arguments: AdminTokenArguments) -> anyhow::Result<()> {
             options.data.display()
         );
     }
-    let token = runtime()?.block_on(serve::admin_token(options, &arguments.name))?;
+    let token = runtime()?.block_on(serve::admin_token(options, &arguments.name));
+    let token = token.map_err(|error| anyhow::anyhow!("{error}"))?;
     println!("Start the controller, then: ferry login --server <its address> {}", token.reveal());
     Ok(())
 }
@@ -183,7 +184,8 @@ fn run(arguments: ServeArguments) -> anyhow::Result<()> {
                 eprintln!("ferry-controller: {error}");
                 std::process::exit(EXIT_JOURNAL);
             }
-            result => Ok(result?),
+            // The message holds its causes already.
+            result => result.map_err(|error| anyhow::anyhow!("{error}")),
         }
     })
 }

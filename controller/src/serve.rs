@@ -21,7 +21,7 @@ use tonic::transport::Server;
 use crate::{
     admin::{self, Admin, Enrolment},
     authz::AuthorizeLayer,
-    event_loop::{self, EventLoop, Handle, Recovered},
+    event_loop::{self, AskError, EventLoop, Handle, Recovered},
     identity::{
         authority::{self, Authority},
         files,
@@ -105,7 +105,10 @@ pub enum Error {
 /// Runs a controller until `stop` resolves.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
     files::make_private_dir(&options.data)?;
-    let mut journal = Embedded::open(&options.data)?;
+    // The CA is made after the journal: where it is, a journal must be.
+    let used = authority::exists(&options.data);
+    let mut journal =
+        if used { Embedded::open(&options.data)? } else { Embedded::open_or_begin(&options.data)? };
     let recovered = event_loop::recover(&mut journal)?;
     let authority = Arc::new(open_authority(&options)?);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -136,7 +139,11 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
     };
     tokio::pin!(serving);
     tokio::select! {
-        result = &mut serving => result?,
+        result = &mut serving => match result {
+            // It ended because the loop did, which knows why.
+            Err(Error::FirstCredential(Failure::Ask(AskError::Stopped))) => return outcome(ended.await),
+            result => result?,
+        },
         ended = &mut ended => return outcome(ended),
         () = stop => {}
     }

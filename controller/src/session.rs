@@ -7,7 +7,7 @@
 //!
 //! Nothing is decided here and nothing is kept: a session that ends leaves no trace but a `Detached` input.
 
-use std::time::{Duration, SystemTime};
+use std::{sync::Arc, time::Duration};
 
 use ferry_core::{ClusterName, Input, Session, facts::Resync};
 use ferry_proto::agent::v1::{
@@ -18,7 +18,7 @@ use ferry_proto::agent::v1::{
 };
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -32,7 +32,7 @@ use crate::{
     identity::spiffe::Subject,
     limits,
     status::Failure,
-    tls::{Peer, PeerInfo},
+    tls::PeerInfo,
     wire as translate,
 };
 
@@ -70,7 +70,7 @@ impl AgentService for Sessions {
         request: Request<Streaming<wire::AttachRequest>>,
     ) -> Result<Response<Self::AttachStream>, Status> {
         let cluster = cluster_of(&request)?;
-        let expires_in = expires_in(&request);
+        let expires_in = request.extensions().get::<PeerInfo>().map(PeerInfo::expires_in).unwrap_or_default();
         let (outbound, queued) = mpsc::channel(limits::OUTBOUND_QUEUE);
         let (finish, finished) = oneshot::channel();
         let conversation = Conversation {
@@ -78,6 +78,7 @@ impl AgentService for Sessions {
             expires_in,
             inbound: request.into_inner(),
             outbound,
+            places: Arc::new(Semaphore::new(limits::INPUTS_PER_SESSION)),
             handle: self.handle.clone(),
             shutdown: self.shutdown.clone(),
         };
@@ -103,6 +104,8 @@ struct Conversation {
     expires_in: Duration,
     inbound: Streaming<wire::AttachRequest>,
     outbound: mpsc::Sender<ToAgent>,
+    /// What it said and the loop has not taken yet: one that floods waits for itself, and delays nobody.
+    places: Arc<Semaphore>,
     handle: Handle,
     shutdown: CancellationToken,
 }
@@ -221,7 +224,8 @@ impl Conversation {
                 Input::MirrorApplied { cluster, session, applied }
             }
         };
-        Ok(self.handle.input(input).await.map_err(Failure::from)?)
+        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        Ok(self.handle.input_at(input, place).await.map_err(Failure::from)?)
     }
 }
 
@@ -234,16 +238,6 @@ fn cluster_of<T>(request: &Request<T>) -> Result<ClusterName, Status> {
             }
         },
         None => Err(Status::unauthenticated("only agents attach")),
-    }
-}
-
-/// How long the caller's certificate is still good.
-fn expires_in<T>(request: &Request<T>) -> Duration {
-    match request.extensions().get::<PeerInfo>().map(|info| &info.peer) {
-        Some(Peer::Certified { not_after, .. }) => {
-            not_after.duration_since(SystemTime::now()).unwrap_or_default()
-        }
-        _ => Duration::ZERO,
     }
 }
 

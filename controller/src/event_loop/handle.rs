@@ -14,7 +14,7 @@ use std::{
 
 use ferry_core::{Input, Reply, input::Request};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::timeout,
 };
 
@@ -22,8 +22,8 @@ use super::{agents::Attach, watchers::Migrations};
 
 /// What travels to the loop.
 pub(super) enum Message {
-    /// A fact.
-    Input(Input),
+    /// A fact, and the place that its sender gets back once it is taken.
+    Input(Input, Option<OwnedSemaphorePermit>),
     /// A request and who waits for its reply.
     Ask {
         /// What is asked.
@@ -99,7 +99,12 @@ impl Handle {
 
     /// Puts a fact in; waits while the queue is full.
     pub async fn input(&self, input: Input) -> Result<(), AskError> {
-        self.messages.send(Message::Input(input)).await.map_err(|_| AskError::Stopped)
+        self.input_at(input, None).await
+    }
+
+    /// Puts a fact in that occupies `place` until the loop has taken it.
+    pub async fn input_at(&self, input: Input, place: Option<OwnedSemaphorePermit>) -> Result<(), AskError> {
+        self.messages.send(Message::Input(input, place)).await.map_err(|_| AskError::Stopped)
     }
 
     /// Puts a new stream in; waits while the queue is full.

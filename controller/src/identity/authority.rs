@@ -302,6 +302,12 @@ fn pem(label: &str, der: &[u8]) -> String {
     text
 }
 
+/// Whether a data directory has a CA of ours; also when it cannot be told.
+#[must_use]
+pub fn exists(dir: &Path) -> bool {
+    dir.join(FILE).try_exists().unwrap_or(true)
+}
+
 #[cfg(test)]
 #[path = "authority_tests.rs"]
 mod tests;

@@ -18,7 +18,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition,
+    backends::FileBackend,
+};
 
 use super::{Contents, Error, Journal, record};
 use crate::limits;
@@ -53,13 +56,25 @@ impl Embedded {
     }
 
     /// Opens the journal in the directory `dir`, or begins one where none is.
+    pub fn open_or_begin(dir: &Path) -> Result<Self, Error> {
+        Self::open_with(dir, true)
+    }
+
+    /// Opens the journal in the directory `dir`, where one must be.
     pub fn open(dir: &Path) -> Result<Self, Error> {
+        Self::open_with(dir, false)
+    }
+
+    fn open_with(dir: &Path, may_begin: bool) -> Result<Self, Error> {
         let path = dir.join(FILE);
         let doing = "opening it";
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
         let file = file.map_err(|source| classify(&path, doing, redb::Error::Io(source)))?;
-        let open = || Builder::new().set_check_integrity_on_open(true).create_file(file);
+        let open = || {
+            let backend = FileBackend::new(file)?;
+            Builder::new().set_check_integrity_on_open(true).create_with_backend(backend)
+        };
         let database = match guarded(&path, open)? {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
@@ -71,12 +86,12 @@ impl Embedded {
             Err(error) => return Err(classify(&path, doing, error.into())),
         };
         let mut journal = Self { database, path, next: 0 };
-        journal.next = journal.begin()?;
+        journal.next = journal.begin(may_begin)?;
         Ok(journal)
     }
 
     /// Reads the format and the next sequence number; writes them into a new file.
-    fn begin(&self) -> Result<u64, Error> {
+    fn begin(&self, may_begin: bool) -> Result<u64, Error> {
         let doing = "opening it";
         let fail = |error: redb::Error| classify(&self.path, doing, error);
         let transaction = self.database.begin_write().map_err(|error| fail(error.into()))?;
@@ -92,6 +107,7 @@ impl Embedded {
                     let found = u32::try_from(format).unwrap_or(u32::MAX);
                     return Err(Error::Format { path: self.path.clone(), found, expected: FORMAT });
                 }
+                (None, None) if !may_begin => return Err(Error::Lost { path: self.path.clone() }),
                 (None, None) => {
                     next = 0;
                     for (key, value) in [(META_FORMAT, u64::from(FORMAT)), (META_NEXT, 0), (META_FIRST, 0)] {

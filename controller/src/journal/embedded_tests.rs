@@ -15,7 +15,7 @@ impl Store for Directory {
     type Journal = Embedded;
 
     fn open(&self) -> Result<Embedded, Error> {
-        Embedded::open(self.0.path())
+        Embedded::open_or_begin(self.0.path())
     }
 }
 
@@ -98,6 +98,16 @@ fn a_cut_file_is_damaged() {
 }
 
 #[test]
+fn a_lost_journal_is_not_begun_anew() {
+    let store = directory();
+    let lost = |dir: &Path| matches!(Embedded::open(dir), Err(Error::Lost { .. }));
+    assert!(lost(store.0.path()), "none was there");
+    assert!(lost(store.0.path()), "an empty one was there");
+    drop(store.open().expect("begun"));
+    assert!(!lost(store.0.path()), "a journal without entries is a journal");
+}
+
+#[test]
 fn another_file_is_damaged_and_left_alone() {
     let store = directory();
     fs::write(store.file(), b"not a journal at all, but somebody's notes\n".repeat(200)).expect("write");
@@ -162,7 +172,7 @@ fn a_full_disk_is_named_and_nothing_acknowledged_is_lost() {
         mask.thread_block().expect("block SIGXFSZ");
         let (_, hard) = getrlimit(Resource::RLIMIT_FSIZE).expect("limit");
         setrlimit(Resource::RLIMIT_FSIZE, 3_000_000, hard).expect("limit");
-        let mut journal = Embedded::open(Path::new(&dir)).expect("open");
+        let mut journal = Embedded::open_or_begin(Path::new(&dir)).expect("open");
         for acknowledged in 0.. {
             if let Err(error) = journal.append(&entries(100)) {
                 println!("acknowledged={acknowledged} error={error}");

@@ -10,6 +10,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::SystemTime,
 };
 
 use rustls::ServerConfig;
@@ -134,7 +135,8 @@ fn admit(
     place: OwnedSemaphorePermit,
 ) -> Option<Connection> {
     let (mut end, mut stranger) = (None, None);
-    if !matches!(info.peer, Peer::Certified { .. }) {
+    // An expired certificate is worth a word, not a place for good.
+    if !matches!(&info.peer, Peer::Certified { not_after, .. } if *not_after > SystemTime::now()) {
         let Ok(permit) = strangers.try_acquire_owned() else {
             tracing::warn!(address = %info.address, "too many connections without an identity");
             return None;

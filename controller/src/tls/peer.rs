@@ -4,7 +4,10 @@
 //! certificate is kept as such, so that the refusal can say so in words instead of a TLS alert; it authorizes nothing.
 //! A certificate of our CA whose names are no identity is kept too, for the same reason.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use rustls_pki_types::CertificateDer;
 
@@ -17,6 +20,19 @@ pub struct PeerInfo {
     pub address: SocketAddr,
     /// Who it is.
     pub peer: Peer,
+}
+
+impl PeerInfo {
+    /// How long its certificate is still good: streams end with it.
+    #[must_use]
+    pub fn expires_in(&self) -> Duration {
+        match &self.peer {
+            Peer::Certified { not_after, .. } => {
+                not_after.duration_since(SystemTime::now()).unwrap_or_default()
+            }
+            Peer::Anonymous | Peer::Unrecognised { .. } => Duration::ZERO,
+        }
+    }
 }
 
 /// Who the other end is.

@@ -113,6 +113,20 @@ async fn a_damaged_journal_is_refused_and_left_alone() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_lost_journal_is_not_replaced_by_an_empty_one() -> Result<()> {
+    let World { controller, data, .. } = World::new().await?;
+    controller.terminate()?;
+    fs::write(data.journal(), "")?;
+    for _ in 0..2 {
+        let (code, said) = data.fail()?;
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("is missing or empty") && said.contains("Restore the file"), "{said}");
+        fs::remove_file(data.journal())?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_full_disk_ends_the_process_and_loses_nothing_acknowledged() -> Result<()> {
     let data = Data::new()?;
     let admin = {
