@@ -5,7 +5,7 @@
 //! proves that the controller's first certificate, which has run out too, has been replaced.
 
 use anyhow::{Context, Result};
-use ferry_proto::admin::v1::GetVersionRequest;
+use ferry_proto::admin::v1::{GetVersionRequest, WatchRequest};
 use tonic::Code;
 
 use crate::{
@@ -26,6 +26,8 @@ async fn certificates_expire_and_the_controllers_is_replaced() -> Result<()> {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
     });
+    let mut watcher = world.server.admin(&world.admin).await?;
+    let mut watch = watcher.watch(WatchRequest::default()).await?.into_inner();
     // The controller's first certificate ends with the admin's: every connection after that shows a newer one.
     let status = eventually("the admin's certificate expires", async || {
         let mut admin = world.server.admin(&world.admin).await?;
@@ -36,6 +38,8 @@ async fn certificates_expire_and_the_controllers_is_replaced() -> Result<()> {
     let message = status.message();
     assert!(message.contains("spiffe://ferry.local/role/admin/admin expired at 20"), "{message}");
     assert!(message.contains("ferry token create"), "{message}");
+    let ended = watch.message().await.err().context("a watch lasts as long as its certificate")?;
+    assert_eq!(ended.code(), Code::Unauthenticated, "{ended}");
     let ended = beating.await??;
     assert_eq!(ended.code(), Code::Unauthenticated, "{ended}");
     let refused = Agent::open(&world.server, &east).await.err().context("refused")?;
