@@ -11,7 +11,7 @@ use crate::ids::{ClusterName, CommandId, MigrationId};
 use crate::limits;
 use crate::migration::{
     Event, Handoff, Migration, Setback, Stage, Work, backoff_ms, converged, describe, desired,
-    holds_are_stale, holds_fit, old_addresses, ordinal_converged, timeout_ms,
+    disk_in_the_way, holds_are_stale, holds_fit, old_addresses, ordinal_converged, timeout_ms,
 };
 use crate::time::Millis;
 use crate::volume::WorkloadRecord;
@@ -192,8 +192,7 @@ impl Step<'_> {
         let Some(wanted) = desired(migration, work, record, cluster) else {
             return;
         };
-        if work.stage == Stage::Adopting && self.state.ledger.conflicts(&migration.workload).next().is_some()
-        {
+        if work.stage == Stage::Adopting && disk_in_the_way(self.state, migration, work).is_some() {
             return;
         }
         let place = work.handoff.as_ref().map_or("-".to_owned(), |handoff| handoff.ordinal.to_string());

@@ -4,6 +4,7 @@
 //! runs. Nothing is decided from these words.
 //! They end up in `Migration::message`, which is journalled only when it changes.
 
+use crate::facts::ClaimedVolume;
 use crate::migration::display::Migration;
 use crate::migration::gate;
 use crate::migration::stage::Stage;
@@ -17,6 +18,20 @@ pub(crate) fn describe(state: &State, observed: &Observed, migration: &Migration
     let words = [setbacks(work), unattached(observed, work), stage_waits(state, observed, migration, work)];
     let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
     crate::limits::cut(&words.join("; "))
+}
+
+/// A disk of the workload that must not go on to the target yet (I1).
+pub(crate) fn disk_in_the_way(state: &State, migration: &Migration, work: &Work) -> Option<String> {
+    if let Some((id, record)) = state.ledger.conflicts(&migration.workload).next() {
+        return Some(format!("volume {} is {}", id.handle, conflict_message(record)));
+    }
+    let granted = work.handoff.as_ref().and_then(|handoff| handoff.released.as_ref());
+    let volumes = granted.into_iter().flat_map(|released| &released.volumes).map(ClaimedVolume::id);
+    let (id, beside) = state.ledger.usable_beside(volumes, [&migration.from, &migration.to])?;
+    Some(format!(
+        "volume {} is usable in cluster {beside} too: find out who uses it there, and release it",
+        id.handle
+    ))
 }
 
 /// Those that only a person can help with alone; else all.
@@ -57,11 +72,7 @@ fn stage_waits(state: &State, observed: &Observed, migration: &Migration, work: 
             let handoff = work.handoff.as_ref()?;
             gate::ordinal_converged(observed, &migration.workload, (handoff, &migration.to), governed).err()
         }),
-        Stage::Between | Stage::Adopting => state
-            .ledger
-            .conflicts(&migration.workload)
-            .next()
-            .map(|(id, record)| format!("volume {} is {}", id.handle, conflict_message(record))),
+        Stage::Between | Stage::Adopting => disk_in_the_way(state, migration, work),
         Stage::PreparingSource | Stage::PreparingTarget => Some(work.waits_for.clone()),
         Stage::Holding
         | Stage::Releasing

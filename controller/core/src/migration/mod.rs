@@ -26,7 +26,7 @@ pub use stage::{Illegal, Stage};
 pub use work::{Handoff, HeldAt, Setback, Slot, Work, backoff_ms};
 
 pub(crate) use apply::{Started, apply_event, apply_step_report, start};
-pub(crate) use describe::describe;
+pub(crate) use describe::{describe, disk_in_the_way};
 pub(crate) use desired::{desired, timeout_ms};
 pub(crate) use evidence::holds_fit;
 pub(crate) use gate::{converged, old_addresses, ordinal_converged};

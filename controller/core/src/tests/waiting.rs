@@ -108,6 +108,23 @@ fn a_volume_usable_twice_stops_the_next_ordinal_and_is_shown() {
 }
 
 #[test]
+fn a_disk_that_another_workload_uses_elsewhere_does_not_go_on() {
+    let mut world = begun(PLAIN);
+    world.run_until_sent("release");
+    let mut stray = world.clusters[&name("north")].inventory();
+    let mut shown = world.clusters[&name("east")].inventory().volumes[2].clone();
+    shown.workload = crate::Workload::new("lab", "other");
+    stray.volumes = vec![shown];
+    let session = world.links[&name("north")].session.unwrap();
+    world.step(Input::Inventory { cluster: name("north"), session, inventory: Box::new(stray) });
+    pass(&mut world, 120_000);
+    assert_eq!(count(&world, "adopt"), 0, "I1: {}", world.migration().message);
+    assert!(world.migration().message.contains("usable in cluster north"), "{}", world.migration().message);
+    world.say_inventory(&name("north"));
+    completes(world);
+}
+
+#[test]
 fn resolvers_get_their_time_before_the_source_forgets() {
     let mut world = begun(Shape { replicas: 1, ..PLAIN });
     world.run_until("step 11", |world| world.migration().ordinals[0].step == 11 && world.wake_at.is_some());

@@ -119,12 +119,32 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Its volumes that are usable in two clusters.
+    /// Its volumes that are usable in two clusters, also where another one shows them under another workload's name.
     pub fn conflicts<'a>(
         &'a self,
         workload: &'a Workload,
     ) -> impl Iterator<Item = (&'a VolumeId, &'a VolumeRecord)> {
-        self.volumes.iter().filter(move |(_, record)| record.workload == *workload && record.is_in_conflict())
+        let owned: BTreeSet<&VolumeId> = self
+            .workloads
+            .get(workload)
+            .into_iter()
+            .flat_map(|record| record.ordinals.values().flat_map(|ordinal| &ordinal.volumes))
+            .collect();
+        self.volumes.iter().filter(move |(id, record)| {
+            (record.workload == *workload || owned.contains(id)) && record.is_in_conflict()
+        })
+    }
+
+    /// The first of these volumes that is usable in a cluster that is none of `sides`, and that cluster.
+    pub(crate) fn usable_beside(
+        &self,
+        volumes: impl Iterator<Item = VolumeId>,
+        sides: [&ClusterName; 2],
+    ) -> Option<(VolumeId, ClusterName)> {
+        volumes.into_iter().find_map(|id| {
+            let beside = self.volumes.get(&id)?.usable_in().find(|cluster| !sides.contains(cluster))?.clone();
+            Some((id, beside))
+        })
     }
 
     /// The epoch of an ordinal; 1 for one that never moved.
