@@ -88,6 +88,21 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
         "refused-finalizer",
         |clusters| async move { refusals::finalizer(&clusters).await },
     ));
+    trials.push(trial(
+        &on,
+        "refused-late-end",
+        |clusters| async move { refusals::late_end(&clusters).await },
+    ));
+    trials.push(trial(
+        &on,
+        "refused-retention",
+        |clusters| async move { refusals::retention(&clusters).await },
+    ));
+    trials.push(trial(
+        &on,
+        "tombstone-put-back",
+        |clusters| async move { refusals::unburied(&clusters).await },
+    ));
     trials.push(trial(&on, "refused-policy", |clusters| async move { refusals::policy(&clusters).await }));
     trials.push(trial(&on, "refused-scaled", |clusters| async move { refusals::scaled(&clusters).await }));
     trials.push(trial(

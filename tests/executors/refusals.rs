@@ -73,6 +73,58 @@ pub(crate) async fn stale_epoch(clusters: &Clusters) -> Result<()> {
     Ok(())
 }
 
+/// I5: an end that comes late does not give back what a later migration has taken.
+pub(crate) async fn late_end(clusters: &Clusters) -> Result<()> {
+    let mut journey = before(clusters, "late-end", Verb::EndTarget).await?;
+    journey.epochs.insert(journey.ordinal, 1);
+    for verb in [Verb::SettleTarget, Verb::EndTarget] {
+        let counted = Kill::never();
+        let ended = journey.carry_out(clusters.mortal("west", &counted)?, verb).await;
+        refused(ended, RefusalCode::StaleEpoch, "of the past")?;
+        ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
+    }
+    Ok(())
+}
+
+/// H3: a retention policy that somebody put back stops the release before the slice changes.
+pub(crate) async fn retention(clusters: &Clusters) -> Result<()> {
+    let mut journey = before(clusters, "retention", Verb::Release).await?;
+    let sets: Api<StatefulSet> = Api::namespaced(clusters.client("east"), &journey.namespace);
+    let retention = |policy: &str| {
+        let policy = json!({"whenScaled": policy, "whenDeleted": policy});
+        merge(json!({"spec": {"persistentVolumeClaimRetentionPolicy": policy}}))
+    };
+    let (params, delete) = retention("Delete");
+    sets.patch(NAME, &params, &delete).await?;
+    until("the set's controller to see it", async || {
+        let set = sets.get(NAME).await?;
+        let seen = set.status.and_then(|status| status.observed_generation) == set.metadata.generation;
+        Ok(seen.then_some(()))
+    })
+    .await?;
+    let ended = journey.carry_out(clusters.client("east"), Verb::Release).await;
+    refused(ended, RefusalCode::Conflict, "expected Retain")?;
+    let replicas = sets.get(NAME).await?.spec.and_then(|spec| spec.replicas);
+    ensure!(replicas == Some(2), "the slice was changed: {replicas:?}");
+    let (params, retain) = retention("Retain");
+    sets.patch(NAME, &params, &retain).await?;
+    until("the release to be possible again", async || {
+        Ok(step(clusters, &mut journey, Verb::Release).await.ok().map(drop))
+    })
+    .await
+}
+
+/// I9: a tombstone that somebody deleted in the target is put back.
+pub(crate) async fn unburied(clusters: &Clusters) -> Result<()> {
+    let mut journey = before(clusters, "unburied", Verb::HoldTarget).await?;
+    let claims = claims(clusters, "west", &journey);
+    claims.delete(&first_claim(&journey), &DeleteParams::default()).await?;
+    step(clusters, &mut journey, Verb::HoldTarget).await?;
+    let labels = claims.get(&first_claim(&journey)).await?.metadata.labels.unwrap_or_default();
+    ensure!(labels.contains_key("ferry.dev/tombstone"), "no tombstone stands: {labels:?}");
+    Ok(())
+}
+
 /// H9: a finalizer of somebody else is named, and nothing is deleted.
 pub(crate) async fn finalizer(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "finalizer", Verb::Release).await?;

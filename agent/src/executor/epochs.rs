@@ -43,6 +43,18 @@ pub(crate) async fn keep(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
     done(&key, api::replace(ctx, &key, &body).await?)
 }
 
+/// The command is of no earlier epoch than any that is kept for these ordinals; keeps nothing.
+///
+/// # Errors
+/// `STALE_EPOCH` if it is.
+pub(crate) async fn latest(ctx: &Context, ordinals: impl Iterator<Item = u32>) -> Result<(), Stop> {
+    let key = Key::of(ctx, CONFIG_MAP, format!("{PREFIX}{}", ctx.command.workload));
+    let Some(kept) = api::read(ctx, &key).await? else { return Ok(()) };
+    let data = kept.pointer("/data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let wanted: Vec<_> = ordinals.map(|ordinal| (ordinal, ctx.command.epoch)).collect();
+    raised(&key, &data, &wanted, ctx.command.generation).map(drop)
+}
+
 fn done(key: &Key, written: Written) -> Halted<()> {
     match written {
         Written::Done(_) => Ok(()),

@@ -68,7 +68,7 @@ enum Look {
     NotYet(String),
 }
 
-async fn look(ctx: &Context, command: &Hold) -> Result<Look, Stop> {
+async fn look(ctx: &Context, command: &Hold) -> Halted<Look> {
     let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
     let expected = command.slice.unwrap_or_default();
     let found = object::slice(&set);
@@ -78,7 +78,8 @@ async fn look(ctx: &Context, command: &Hold) -> Result<Look, Stop> {
             stateful_set::key(ctx),
             object::slice_text(&found),
             object::slice_text(&expected)
-        )));
+        ))
+        .into());
     }
     if let Some(message) = unsettled(&set) {
         return Ok(Look::NotYet(message));
@@ -99,7 +100,8 @@ async fn look(ctx: &Context, command: &Hold) -> Result<Look, Stop> {
                 "Ordinal {} is not in {}",
                 command.ordinal,
                 object::slice_text(&found)
-            )));
+            ))
+            .into());
         };
         object::uid(pod).clone_into(&mut held.pod_uid);
         held.node = Some(healthy_node(ctx, pod).await?);
@@ -108,6 +110,15 @@ async fn look(ctx: &Context, command: &Hold) -> Result<Look, Stop> {
         vacant(ctx, &set, command).await?;
     }
     Ok(Look::Held(held))
+}
+
+/// What is missing before one more pod may go: every pod of the set Available, of one revision, its controller settled.
+pub(super) async fn incomplete(ctx: &Context, set: &Value) -> Result<Option<String>, Stop> {
+    if let Some(message) = unsettled(set) {
+        return Ok(Some(message));
+    }
+    let pods = stateful_set::pods(ctx, object::uid(set)).await?;
+    Ok(unavailable(set, &pods))
 }
 
 fn unsettled(set: &Value) -> Option<String> {
@@ -172,18 +183,27 @@ async fn bound_claims(ctx: &Context, set: &Value, ordinal: u32) -> Result<(), St
     Ok(())
 }
 
-/// The target has nothing of the ordinal but tombstones.
-async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Result<(), Stop> {
+/// The target has nothing of the ordinal but tombstones; one that somebody deleted is put back.
+async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Halted<()> {
     let pod = Key::of(ctx, POD, stateful_set::pod_name(&ctx.command.workload, command.ordinal));
     if api::read(ctx, &pod).await?.is_some() {
-        return Err(Stop::conflict(format!("{pod} exists in the target before its handoff. Delete it")));
+        return Err(
+            Stop::conflict(format!("{pod} exists in the target before its handoff. Delete it")).into()
+        );
     }
     for name in stateful_set::claim_names(set, command.ordinal) {
-        if !matches!(tombstone::standing(ctx, &name).await?, Standing::Tombstone(_)) {
-            return Err(Stop::conflict(format!(
-                "Claim {name} in the target is no tombstone: an empty or foreign disk could be taken for the moved one. \
-                 Look at it, delete it, and prepare the migration again"
-            )));
+        match tombstone::standing(ctx, &name).await? {
+            Standing::Tombstone(tombstone) if !object::is_ending(&tombstone) => {}
+            Standing::Tombstone(_) | Standing::Nothing => {
+                tombstone::place(ctx, CHECK_STEP, &name, ctx.command.epoch).await?;
+            }
+            Standing::Real(_) => {
+                return Err(Stop::conflict(format!(
+                    "Claim {name} in the target is no tombstone: an empty or foreign disk could be taken for the moved \
+                     one. Look at it, then delete or rename it: the tombstone is put back"
+                ))
+                .into());
+            }
         }
     }
     if command.volumes.is_empty() {
@@ -196,7 +216,8 @@ async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Result<(), Stop> 
                  Retain",
                 object::name(&volume),
                 object::volume_id(&volume).handle
-            )));
+            ))
+            .into());
         }
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! `Settle` (handoff.md section 5, step 13, and "Ending"): the budget goes back; at the end the target's protection is
 //! what the source's was.
 //!
-//! Preconditions: none but the generation; a workload without a PodDisruptionBudget has nothing to give back. Between
+//! Preconditions: the generation, and no ordinal here of a later epoch than the command's: what an earlier migration
+//! gave back late would be taken from under a later one (I5). A workload without a PodDisruptionBudget has nothing to give back. Between
 //! ordinals the budget gets this cluster's share. With `last` on the target, what the source recorded is restored:
 //! reclaim policies of the disks that are here, the retention policy, the budget. The record travels in the command, so
 //! an interrupted settlement is repeated whole. On the source nothing is restored: `Delete` would be a trap there.
@@ -29,8 +30,13 @@ pub(super) async fn run(ctx: &Context, command: &Settle) -> Halted<Settled> {
     epochs::keep(ctx, &[]).await?;
     let key = stateful_set::key(ctx);
     let Some(set) = api::read(ctx, &key).await? else {
+        if command.last && !command.target {
+            ctx.progress.done(STEP, format!("{key} is gone: there is nothing to give back here"));
+            return Ok(Settled {});
+        }
         return Err(Stop::conflict(format!("{key} does not exist any more")).into());
     };
+    epochs::latest(ctx, stateful_set::ordinals(object::slice(&set))).await?;
     if command.last && command.target {
         restore(ctx, command, &set).await?;
     } else if let Some(found) = budget::find(ctx, &set).await? {
@@ -74,6 +80,15 @@ async fn restore_policy(ctx: &Context, originals: &Originals, claim: &str) -> Ha
     let Some(policy) = originals.reclaim.get(&originals::disk(&object::volume_id(&volume))) else {
         return Ok(());
     };
+    if object::epoch(&volume) > ctx.command.epoch {
+        return Err(Stop::stale_epoch(format!(
+            "{} is of epoch {}; the command is of epoch {}, of the past",
+            object::name(&volume),
+            object::epoch(&volume),
+            ctx.command.epoch
+        ))
+        .into());
+    }
     volumes::set_policy(ctx, &volume, policy, object::epoch(&volume)).await?;
     Ok(())
 }

@@ -12,8 +12,9 @@ use super::{Ran, Work};
 use crate::{
     executor::{
         api::{self, Halt, Halted, Key, NODE, POD},
-        object, slice_patch,
+        hold, object, slice_patch,
         stateful_set::{self, HANDOFF},
+        volumes,
         wait::Wait,
     },
     outcome::Stop,
@@ -30,6 +31,7 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Ran> {
     let set = match slice_patch::side(&set, command.from_slice.as_ref(), command.to_slice.as_ref())? {
         slice_patch::Side::After => set,
         slice_patch::Side::Before => {
+            safe(work, &set).await?;
             let handoff = handoff(work).await?;
             slice_patch::apply(ctx, &set, &to, &handoff).await?
         }
@@ -38,6 +40,32 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Ran> {
     ended(work, &ran).await?;
     ctx.progress.done(STEP, format!("pod {} ended", pod(work).name));
     Ok(ran)
+}
+
+/// Step 3 once more, on the very object that is patched (its generation is tested): time has passed since the hold. A
+/// replica that is down is one more than the budget has (I4); a retention policy or a reclaim policy that somebody put
+/// back would let the patch delete the claims, and with them the disks (H3, I7).
+async fn safe(work: &Work<'_>, set: &Value) -> Result<(), Stop> {
+    if let Some(message) = hold::incomplete(work.ctx, set).await? {
+        return Err(Stop::not_ready(format!(
+            "ordinal {} does not stop before this is over: waiting for {message}",
+            work.command.ordinal
+        )));
+    }
+    for on in ["whenScaled", "whenDeleted"] {
+        let policy = object::text(set, &format!("/spec/persistentVolumeClaimRetentionPolicy/{on}"));
+        if !matches!(policy, "" | "Retain") {
+            return Err(Stop::conflict(format!(
+                "StatefulSet {} has the retention policy {on}: {policy}, expected Retain, as preparation wrote it (H3). \
+                 Set it to Retain and keep the other writer away",
+                object::name(set)
+            )));
+        }
+    }
+    for recorded in &work.volumes {
+        volumes::retained(work.ctx, recorded).await?;
+    }
+    Ok(())
 }
 
 fn pod(work: &Work<'_>) -> Key {
