@@ -1,4 +1,8 @@
 //! What every case stands on: the world with Ferry installed, and the few sentences that cases share.
+//!
+//! One stage is set for all cases, since a world takes longer to bring up than most cases to run. A case leaves it as
+//! it found it: agents attached, no migration under way; objects stay in the case's own namespace and end with the
+//! world.
 
 use std::path::Path;
 
