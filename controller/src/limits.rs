@@ -108,6 +108,8 @@ pub const MAX_WORKLOADS: usize = 5_000;
 pub const MAX_VOLUMES: usize = 20_000;
 /// Kept epochs of one resync.
 pub const MAX_EPOCHS: usize = 100_000;
+/// Highest kept epoch that is believed: one a millisecond for centuries, and far from where numbers end.
+pub const MAX_KEPT_EPOCH: u64 = 1 << 48;
 /// Commands in progress of one resync.
 pub const MAX_COMMANDS_IN_PROGRESS: usize = 1_024;
 /// Pod networks of one cluster.

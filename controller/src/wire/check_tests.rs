@@ -62,3 +62,23 @@ fn names_are_as_long_as_kubernetes_lets_them_be() {
         assert!(name("name", bad.into()).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn epochs_that_nobody_can_have_reached_are_not_believed() {
+    let kept = |ordinal, epoch| wire::KeptEpoch {
+        workload: Some(wire::Workload { namespace: "db".into(), name: "etcd".into() }),
+        ordinal,
+        epoch,
+    };
+    let resync = crate::wire::resync(wire::Resync {
+        wire_version: 1,
+        cluster_uid: "uid".into(),
+        epochs: vec![kept(0, 7), kept(1, u64::MAX), kept(2, limits::MAX_KEPT_EPOCH)],
+        inventory: Some(wire::Inventory::default()),
+        instance_id: "instance".into(),
+        health: Some(wire::Health::default()),
+        ..wire::Resync::default()
+    });
+    let believed: Vec<_> = resync.expect("taken").epochs.iter().map(|kept| kept.ordinal).collect();
+    assert_eq!(believed, [0, 2]);
+}

@@ -17,6 +17,10 @@ use super::check::{self, Error, each, identifier, message, need, optional_name, 
 use crate::limits;
 
 /// The first message of a stream; its wire version has been looked at before.
+///
+/// A kept epoch that nobody can have reached is left out, not refused: whoever may write a ConfigMap can make one, and
+/// must neither end the stream nor push the ledger's epochs to the end of numbers. The cluster itself goes on refusing
+/// commands below it, and says so.
 pub fn resync(from: wire::Resync) -> Result<Resync, Error> {
     Ok(Resync {
         agent_version: identifier("resync.agent_version", from.agent_version)?,
@@ -29,7 +33,10 @@ pub fn resync(from: wire::Resync) -> Result<Resync, Error> {
                 ordinal: from.ordinal,
                 epoch: Epoch(from.epoch),
             })
-        })?,
+        })?
+        .into_iter()
+        .filter(|kept| kept.epoch.0 <= limits::MAX_KEPT_EPOCH)
+        .collect(),
         inventory: inventory(need("resync.inventory", from.inventory)?)?,
         commands_in_progress: each(
             "resync.commands_in_progress",
