@@ -1,4 +1,9 @@
 //! An API server that is not there: for an agent that starts, and for a plan.
+//!
+//! An agent is started by machines, perhaps before its API server is: what only a person can repair (a kubeconfig that
+//! is not there) ends it, everything else is named and waited for. A plan that needs a cluster whose API server is away
+//! fails with the cluster's name, and once it is back nobody has to restart anything.
+//! An agent that is not attached at all is the kill matrix's business ([`crate::kill`]).
 
 use std::time::Duration;
 

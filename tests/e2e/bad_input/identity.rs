@@ -1,4 +1,9 @@
 //! Tokens and certificates that are wrong, used up, or too old.
+//!
+//! Each is tried as a person would (`ferry login`) and, where an agent meets it too, as an agent. After a failure nobody
+//! is logged in, and who was logged in before still is. Nothing here turns a clock: a token and certificates with the
+//! shortest lives that the controller makes are left until they are over. The token takes a minute, so the first case
+//! that needs one makes it and the last one looks at it.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

@@ -1,4 +1,9 @@
-//! Requests that cannot be granted.
+//! Requests that cannot be granted: of things that are not there, and of a workload that is on its way.
+//!
+//! What a plan says is compared as data, what the command says as words on standard error with the documented exit
+//! code: 2 for a command line that is wrong, 3 for a refusal. The second migration is asked for while the first is kept
+//! in step 5 by a hold point, under the observer, and the first must then complete as if nobody had asked.
+//! Faults that only a cluster shows are in [`crate::refusal`].
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
 //! A second installation in the world, to be ill-treated: a controller on its own data, and programs run to their end.
 //!
 //! The world's own controller serves every other case, so what breaks a controller happens to this one. It is a child
-//! of the test, not a process of the world, because its exit code is part of what is promised.
+//! of the test, not a process of the world, because its exit code is part of what is promised; it ends with its case.
+//! Nothing here knows what is wrong with it: cases change its data directory and its arguments.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,9 @@
 //! Faults of a cluster as such: its API server (K1), its CSI drivers (K5), its nodes (K15).
 //!
-//! What is done to a cluster here concerns all of its workloads, so each is undone whatever the plan said.
+//! What is done to a cluster here concerns all of its workloads, so it is chosen to be harmless for them and is undone
+//! whatever the plan said: the out-of-service taint comes with `NoSchedule`, which evicts nobody, and nothing runs in the
+//! target while its CSIDriver object is away. A node is called silent by hand, with its kubelet stopped, for Kubernetes
+//! would take most of a minute to say so.
 
 use anyhow::{Context as _, Result};
 use ferry_tests::world::{Cluster, DRIVER};

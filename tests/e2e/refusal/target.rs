@@ -1,4 +1,8 @@
 //! Faults that only the target shows: what is there already (K4), and what its admission says (K9).
+//!
+//! West is given what it has before the plan: another application under the workload's names, PersistentVolumes that
+//! somebody left, rules of its own. None of it may be taken over, overwritten or deleted by a plan, so it is part of
+//! what is compared. Where a scene has no namespace in west, there must be none afterwards either.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};

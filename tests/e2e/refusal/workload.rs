@@ -1,6 +1,9 @@
 //! Faults of the workload itself: K2, K3, K10 to K13.
 //!
-//! Scenes that do not touch each other are set at the same time; each has its own namespace.
+//! Each fault is the real thing and as small as it can be: a template that was changed under OnDelete, a claim whose
+//! deletion its pod holds up, an autoscaler. Scenes that do not touch each other are set at the same time; each has a
+//! namespace of its own. What a person can settle without removing it (writers that are paused) is settled in the end,
+//! and the plan must then be accepted.
 
 use anyhow::Result;
 use serde_json::{Value, json};
