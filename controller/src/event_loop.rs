@@ -55,6 +55,7 @@ pub struct EventLoop {
     migrations: Arc<Migrations>,
     counters: Arc<Counters>,
     wake_at: Option<Millis>,
+    min_bytes_between_snapshots: u64,
     bytes_since_snapshot: u64,
     last_snapshot_bytes: u64,
 }
@@ -112,6 +113,7 @@ impl EventLoop {
             counters,
             // Whatever the recovered state waits for is asked for at once.
             wake_at: Some(Millis(0)),
+            min_bytes_between_snapshots: limits::MIN_BYTES_BETWEEN_SNAPSHOTS,
             bytes_since_snapshot: entry_bytes,
             last_snapshot_bytes: snapshot_bytes,
         };
@@ -248,7 +250,7 @@ impl EventLoop {
     }
 
     fn snapshot_if_due(&mut self) -> Result<(), Error> {
-        if self.bytes_since_snapshot < self.last_snapshot_bytes.max(limits::MIN_BYTES_BETWEEN_SNAPSHOTS) {
+        if self.bytes_since_snapshot < self.last_snapshot_bytes.max(self.min_bytes_between_snapshots) {
             return Ok(());
         }
         let state = serde_json::to_vec(self.core.state())?;

@@ -4,8 +4,6 @@
 //! what every test here ends with. Floods within a valid HTTP/2 connection are the HTTP library's to stop, with the
 //! limits that `serve` sets.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use ferry_proto::admin::v1::GetVersionRequest;
 use rustls::version::TLS13;
@@ -19,7 +17,7 @@ use crate::{client::World, process::DEADLINE};
 
 async fn serves(world: &World) -> Result<()> {
     let mut admin = world.server.admin(&world.admin).await?;
-    timeout(Duration::from_secs(5), admin.get_version(GetVersionRequest {})).await??;
+    timeout(DEADLINE, admin.get_version(GetVersionRequest {})).await??;
     Ok(())
 }
 
@@ -51,7 +49,7 @@ async fn plain_http_and_noise_are_dropped_at_once() -> Result<()> {
     for words in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[0xff; 600]] {
         let mut stream = TcpStream::connect(world.server.address).await?;
         stream.write_all(words).await?;
-        timeout(Duration::from_secs(5), closed(&mut stream)).await??;
+        timeout(DEADLINE, closed(&mut stream)).await??;
     }
     serves(&world).await
 }
@@ -62,7 +60,7 @@ async fn noise_after_the_handshake_ends_the_connection() -> Result<()> {
     for words in [&b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"[..], &[0; 4_096]] {
         let mut stream = world.server.tls(None, &TLS13).await?;
         stream.write_all(words).await?;
-        timeout(Duration::from_secs(5), closed(&mut stream)).await??;
+        timeout(DEADLINE, closed(&mut stream)).await??;
     }
     serves(&world).await
 }

@@ -1,10 +1,18 @@
 //! What survives: kill -9 at any moment, a second controller, a damaged journal, a full disk.
 //!
 //! What was acknowledged is asked for again after the restart; what was not may be there or not. Refusals are held to
-//! their exit code and to the words that tell a person what to do, and to leaving the file as it was. The moments of
-//! the kills are spread by time on purpose: no point of the commit is preferred.
+//! their exit code and to the words that tell a person what to do, and to leaving the file as it was. Kills
+//! come right after an acknowledgement, with others under way: no point of their commits is preferred.
 
-use std::{fs, process::Command, time::Duration};
+use std::{
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use anyhow::{Context, Result};
 use ferry_proto::admin::v1::{ListClustersRequest, ListVolumesRequest};
@@ -12,7 +20,7 @@ use ferry_proto::admin::v1::{ListClustersRequest, ListVolumesRequest};
 use crate::{
     agent::{Agent, resync},
     client::{Credential, Server, World, cluster, token_for},
-    process::{BINARY, Data},
+    process::{BINARY, DEADLINE, Data},
 };
 
 #[tokio::test]
@@ -41,17 +49,17 @@ async fn everything_acknowledged_survives_a_kill() -> Result<()> {
     Ok(())
 }
 
-/// Makes tokens from several connections until the controller is gone; those that were acknowledged.
-async fn tokens_until_gone(server: &Server, admin: &Credential) -> Result<Vec<String>> {
+/// Makes tokens from several connections until the controller is gone; those that were acknowledged, which `count`
+/// counts as they come.
+async fn tokens_until_gone(server: &Server, admin: &Credential, count: &AtomicUsize) -> Result<Vec<String>> {
     let makers = (0..8).map(async |maker| {
-        let mut client = server.admin(admin).await?;
         let mut tokens = Vec::new();
-        loop {
-            match client.create_token(token_for(cluster(&format!("c-{maker}")))).await {
-                Ok(response) => tokens.push(response.into_inner().token),
-                Err(_) => return anyhow::Ok(tokens),
-            }
+        let Ok(mut client) = server.admin(admin).await else { return anyhow::Ok(tokens) };
+        while let Ok(made) = client.create_token(token_for(cluster(&format!("c-{maker}")))).await {
+            tokens.push(made.into_inner().token);
+            count.fetch_add(1, Ordering::Relaxed);
         }
+        Ok(tokens)
     });
     Ok(futures::future::try_join_all(makers).await?.concat())
 }
@@ -59,22 +67,25 @@ async fn tokens_until_gone(server: &Server, admin: &Credential) -> Result<Vec<St
 #[tokio::test]
 async fn no_acknowledged_token_is_lost_by_kills_at_any_moment() -> Result<()> {
     let World { mut controller, mut server, admin, data } = World::new().await?;
-    let mut acknowledged = 0;
-    for round in 0..5 {
+    for kill_after in [1, 9, 30, 77, 150] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&count);
         let killer = tokio::task::spawn_blocking(move || {
-            std::thread::sleep(Duration::from_millis(100 + 70 * round));
+            let deadline = Instant::now() + DEADLINE;
+            while seen.load(Ordering::Relaxed) < kill_after && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
             controller.kill()
         });
-        let tokens = tokens_until_gone(&server, &admin).await?;
+        let tokens = tokens_until_gone(&server, &admin, &count).await?;
         killer.await??;
+        assert!(tokens.len() >= kill_after, "only {} tokens in {} s", tokens.len(), DEADLINE.as_secs());
         controller = data.start()?;
         server = Server::new(&data, &controller)?;
-        acknowledged += tokens.len();
         for token in tokens.iter().step_by(tokens.len() / 20 + 1) {
-            server.enroll(token).await.with_context(|| format!("round {round}"))?;
+            server.enroll(token).await.with_context(|| format!("killed after {kill_after}"))?;
         }
     }
-    assert!(acknowledged > 50, "only {acknowledged} tokens were made");
     Ok(())
 }
 
@@ -139,7 +150,7 @@ async fn a_full_disk_ends_the_process_and_loses_nothing_acknowledged() -> Result
     let blocks = u32::try_from(fs::metadata(data.journal())?.len() / 512)? + 256;
     let mut controller = data.start_on_full_disk(blocks)?;
     let server = Server::new(&data, &controller)?;
-    let tokens = tokens_until_gone(&server, &admin).await?;
+    let tokens = tokens_until_gone(&server, &admin, &AtomicUsize::new(0)).await?;
     assert_eq!(controller.wait()?.code(), Some(74));
     let said = controller.stderr()?;
     assert!(said.contains("no space for the journal") && said.contains("Free space"), "{said}");
