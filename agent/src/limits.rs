@@ -104,6 +104,8 @@ pub const ENDPOINTS: usize = 1_000;
 pub const ENDPOINTS_IN_SLICE: usize = 100;
 /// Mirrors that are written at the same time.
 pub const MIRROR_WRITERS: usize = 8;
+/// Time for the writing of one mirror, of all its slices; a hung connection must not keep the others waiting.
+pub const MIRROR_TIMEOUT: Duration = Duration::from_secs(60);
 /// Confirmations kept while the controller does not take them; it sends mirrors again when it attaches.
 pub const MIRROR_ANSWERS: usize = 5_000;
 /// Field manager of everything the agent writes.

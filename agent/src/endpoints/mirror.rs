@@ -16,7 +16,10 @@ use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
 };
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
 
 use super::{ServiceKey, slices};
 use crate::{
@@ -151,7 +154,11 @@ async fn work(shared: Arc<Shared>, key: Key) {
     while let Some(mirror) = shared.take(&key) {
         hold::at_mirror().await;
         let applied = match shared.writers.acquire().await {
-            Ok(_permit) => apply(&shared.client, &mirror).await,
+            Ok(_permit) => {
+                let written = timeout(limits::MIRROR_TIMEOUT, apply(&shared.client, &mirror)).await;
+                let seconds = limits::MIRROR_TIMEOUT.as_secs();
+                written.unwrap_or_else(|_| Err(format!("the API server gave no answer within {seconds} s")))
+            }
             Err(_closed) => return,
         };
         match applied {
