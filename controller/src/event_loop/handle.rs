@@ -46,8 +46,11 @@ pub enum AskError {
     /// Too many requests wait.
     #[error("too many requests wait for an answer; try again in a moment")]
     Busy,
-    /// The loop has ended.
-    #[error("the controller is shutting down; try again when it is back")]
+    /// The loop has ended. A batch whose commit failed may be on the disk all the same: unknown is a value (I8).
+    #[error(
+        "the controller is stopping, and its log says why; whether this call was taken up is not known: look when it \
+         is back, before asking again"
+    )]
     Stopped,
 }
 
