@@ -104,7 +104,8 @@ impl Step<'_> {
                 self.conclude(&inspection, Some(&report));
             }
             (_, OutcomeResult::Refusal(refusal)) => {
-                let message = format!("cluster {} could not be inspected: {}", inspection.cluster, refusal.message);
+                let message =
+                    format!("cluster {} could not be inspected: {}", inspection.cluster, refusal.message);
                 self.reply(inspection.request, Reply::Rejected(Rejection::ClusterSilent(message)));
             }
             (_, OutcomeResult::Unknown(unknown)) => {
