@@ -14,8 +14,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Result;
-use ferry_tests::world::{self, Config};
 use ferry_tests::build;
+use ferry_tests::world::{self, Config};
 use libtest_mimic::{Arguments, Failed, Trial};
 use stage::Stage;
 use tokio::runtime::Runtime;
@@ -25,8 +25,7 @@ type Case = fn(&Stage) -> futures::future::LocalBoxFuture<'_, Result<()>>;
 fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let cases: Vec<(&str, Case)> =
-        [bad_input::CASES, refusal::CASES, crossing::CASES, kill::CASES].concat();
+    let cases: Vec<(&str, Case)> = [bad_input::CASES, refusal::CASES, crossing::CASES, kill::CASES].concat();
     if arguments.list {
         return Ok(libtest_mimic::run(&arguments, trials(&cases, None)).exit_code());
     }
