@@ -184,7 +184,7 @@ impl Step<'_> {
             return;
         }
         let setback = slot.and_then(|slot| slot.setback.as_ref());
-        if setback.is_some_and(|setback| setback.retry_at.is_none_or(|at| at > self.now)) {
+        if setback.is_some_and(|setback| setback.is_early(self.now)) {
             return;
         }
         let none = WorkloadRecord::default();

@@ -116,7 +116,9 @@ impl Step<'_> {
                 cluster
                     .mirrors
                     .iter()
-                    .filter(|(_, mirror)| mirror.retry_at.is_some_and(|at| at <= now))
+                    .filter(|(_, mirror)| {
+                        mirror.retry_at.is_some_and(|at| at.has_come(now, limits::MIRROR_RETRY_MS))
+                    })
                     .map(|((service, origin), _)| (service.clone(), origin.clone(), importer.clone()))
             })
             .collect();

@@ -16,6 +16,9 @@ use crate::migration::stage::Stage;
 use crate::migration::work::{Setback, Work, backoff_ms};
 use crate::time::Millis;
 
+/// The step that proves that the source's node let go of the disks.
+const DETACH_STEP: u32 = 6;
+
 /// What an answer means.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
@@ -44,7 +47,10 @@ pub(crate) fn judge(asked: &Asked<'_>, result: &OutcomeResult) -> Verdict {
         OutcomeResult::Refusal(refusal) => refused(asked, refusal),
         OutcomeResult::Unknown(unknown) => {
             let message = format!("it is not known whether it was done: {}", unknown.message);
-            Verdict { event: None, setback: Some(asked.setback(RefusalCode::NotReady, &message)) }
+            let setback = asked.setback(RefusalCode::NotReady, &message);
+            // Whether the writer is gone is for a person to find out (handoff.md section 5, step 6; H11).
+            let paused = unknown.step == DETACH_STEP;
+            Verdict { event: None, setback: Some(Setback { paused, ..setback }) }
         }
         OutcomeResult::SourceReport(_)
         | OutcomeResult::TargetReport(_)

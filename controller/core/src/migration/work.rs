@@ -78,6 +78,13 @@ pub struct Setback {
     pub paused: bool,
 }
 
+impl Setback {
+    /// Whether it is too early for the next attempt, or there will be none.
+    pub(crate) fn is_early(&self, now: Millis) -> bool {
+        self.retry_at.is_none_or(|at| !at.has_come(now, limits::RETRY_LONGEST_MS))
+    }
+}
+
 /// Evidence of one side's hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldAt {

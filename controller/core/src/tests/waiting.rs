@@ -5,7 +5,7 @@
 //! when it is over. Times are asserted where a bound of `limits` is meant.
 
 use super::world::{Cluster, PLAIN, Shape, World, name};
-use crate::facts::RefusalCode;
+use crate::facts::{Outcome, OutcomeResult, RefusalCode, Unknown};
 use crate::{CommandBody, Input, Order, Phase, limits};
 
 use super::world::Mood;
@@ -277,6 +277,33 @@ fn an_unknown_is_neither_success_nor_failure() {
     assert_eq!(count(&world, "adopt"), 0);
     assert!(world.migration().message.contains("it is not known whether it was done"));
     completes(world);
+}
+
+#[test]
+fn a_detach_that_cannot_be_proven_pauses_and_goes_on_once_it_is() {
+    let mut world = begun(PLAIN);
+    world.run_until_sent("release");
+    let (cluster, command) = world.sent.last().cloned().unwrap();
+    let unknown = Unknown { message: "node east-1 is gone".to_owned(), step: 6 };
+    let result = OutcomeResult::Unknown(unknown);
+    world.say_outcome(&cluster, Outcome { command_id: command.id, result });
+    world.deliver_up("east");
+    assert_eq!((world.migration().phase, count(&world, "adopt")), (Phase::Paused, 0));
+    assert!(world.migration().message.contains("node east-1 is gone"));
+    completes(world);
+}
+
+#[test]
+fn a_clock_that_is_set_back_delays_no_attempt() {
+    let mut world = begun(PLAIN);
+    world.run_until_sent("release");
+    world.cluster("east").agent.mood = Mood::UnknownAfter(99);
+    world.settle();
+    let attempts = count(&world, "release");
+    world.now = crate::Millis(1);
+    world.step(Input::Timer);
+    world.settle();
+    assert!(count(&world, "release") > attempts, "asked again at once, not an hour later");
 }
 
 #[test]
