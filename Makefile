@@ -12,8 +12,8 @@ CACHE := $(or $(FERRY_CACHE),$(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/ferry,$(HO
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 BUF := tests/lint/node_modules/.bin/buf
-# One build for tests and demo, so that neither invalidates the other's. The hold points of the agent, by which tests
-# stop it in the middle of a step, do nothing unless FERRY_HOLD_DIR is set.
+# One build for tests and demo, always of the whole workspace, so that none invalidates another's. The hold points of
+# the agent, by which tests stop it in the middle of a step, do nothing unless FERRY_HOLD_DIR is set.
 FEATURES := --features ferry-agent/hold-points
 # Tests of whole programs that need no cluster: of `ferry` and of `ferry-controller`.
 PROGRAM_TESTS := command controller
@@ -37,7 +37,7 @@ test-unit: ## Tests that need no cluster
 	cargo test --workspace --lib --bins $(addprefix --test ,$(PROGRAM_TESTS)) $(FEATURES)
 
 test-tidy: ## The house rules
-	cargo test --package ferry-tests --test tidy $(FEATURES)
+	cargo test --workspace --test tidy $(FEATURES)
 
 test-clusters: build ## Tests that bring up real clusters
 	@mkdir -p target/test
@@ -46,7 +46,7 @@ test-clusters: build ## Tests that bring up real clusters
 
 $(addprefix test-,$(WORLD_TESTS)): test-%:
 	@mkdir -p target/test
-	cargo test --package ferry-tests --test $* $(FEATURES) -- $(ARGS) 2>&1 | tee target/test/$*.log
+	cargo test --workspace --test $* $(FEATURES) -- $(ARGS) 2>&1 | tee target/test/$*.log
 
 demo: build ## Move a running etcd to west and back under watch; KEEP=1 leaves it up, SABOTAGE=skip-detach must fail
 	KEEP="$(KEEP)" SABOTAGE="$(SABOTAGE)" target/debug/ferry-demo

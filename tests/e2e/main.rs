@@ -25,7 +25,7 @@ type Case = fn(&Stage) -> futures::future::LocalBoxFuture<'_, Result<()>>;
 fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let cases: Vec<(&str, Case)> = [bad_input::CASES, refusal::CASES, crossing::CASES, kill::CASES].concat();
+    let cases = [bad_input::CASES, refusal::CASES, bad_input::LATE, crossing::CASES, kill::CASES].concat();
     if arguments.list {
         return Ok(libtest_mimic::run(&arguments, trials(&cases, None)).exit_code());
     }
