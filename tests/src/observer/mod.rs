@@ -161,23 +161,23 @@ impl Shared {
         for sighting in self.timeline.lock().await.advance(&self.subject, &views) {
             self.sightings.send(sighting).ok();
         }
-        if !rules::judge(&self.subject, &views, &views).is_empty() {
-            self.look_again().await?;
+        let suspects = !rules::judge(&self.subject, &views, &views).is_empty();
+        if suspects && !self.look_again().await? {
+            self.report.lock().await.unconfirmed += 1;
         }
         Ok(())
     }
 
-    async fn look_again(&self) -> Result<()> {
+    /// Reads everything twice and calls what that proves; whether it proves anything.
+    async fn look_again(&self) -> Result<bool> {
         let first = self.read_all().await?;
         let second = self.read_all().await?;
         let confirmed = rules::judge(&self.subject, &first, &second);
-        if confirmed.is_empty() {
-            self.report.lock().await.unconfirmed += 1;
-        }
+        let proves = !confirmed.is_empty();
         for violation in confirmed {
             self.call(violation).await;
         }
-        Ok(())
+        Ok(proves)
     }
 
     async fn read_all(&self) -> Result<Vec<View>> {
