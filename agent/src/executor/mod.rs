@@ -18,7 +18,7 @@ use crate::{
 
 mod adopt;
 mod api;
-mod budget;
+pub(crate) mod budget;
 mod dependencies;
 pub mod epochs;
 mod hold;

@@ -15,9 +15,8 @@ use k8s_openapi::{
 use kube::core::{Selector, SelectorExt as _};
 
 use super::facts::Source;
+use crate::executor::budget::ORIGINAL;
 
-/// Where a budget keeps what it said before Ferry wrote an integer: `{"minAvailable": ..}` or `{"maxUnavailable": ..}`.
-pub(crate) const ORIGINAL_BUDGET: &str = "ferry.dev/original-budget";
 /// The budget of a workload that no PodDisruptionBudget selects.
 pub(crate) const WITHOUT_BUDGET: u32 = 1;
 
@@ -71,7 +70,7 @@ fn resolve_spec(spec: &PodDisruptionBudgetSpec, expected: u32, pods: u32) -> u32
 /// The budget's spec as it was before Ferry.
 fn original(budget: &PodDisruptionBudget) -> Option<PodDisruptionBudgetSpec> {
     let spec = budget.spec.clone()?;
-    let kept = budget.metadata.annotations.as_ref().and_then(|all| all.get(ORIGINAL_BUDGET));
+    let kept = budget.metadata.annotations.as_ref().and_then(|all| all.get(ORIGINAL));
     let amount: Option<PodDisruptionBudgetSpec> = kept.and_then(|text| serde_json::from_str(text).ok());
     Some(match amount {
         Some(was) => PodDisruptionBudgetSpec {

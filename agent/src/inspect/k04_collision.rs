@@ -11,9 +11,8 @@ use k8s_openapi::api::{core::v1::PersistentVolume, discovery::v1::EndpointSlice}
 use serde_json::Value;
 
 use super::{compare, facts::Target, finding::refuse};
+use crate::executor::{budget::ORIGINAL, tombstone};
 
-/// The label on a tombstone.
-pub(crate) const TOMBSTONE: &str = "ferry.dev/tombstone";
 /// Who manages a mirrored EndpointSlice.
 const MIRROR: &str = "agent.ferry.dev";
 
@@ -68,7 +67,7 @@ fn pods(facts: &Target) -> impl Iterator<Item = Finding> + '_ {
 fn claims(facts: &Target) -> impl Iterator<Item = Finding> + '_ {
     let real = facts.claims.iter().filter(|claim| {
         let labels = claim.metadata.labels.as_ref();
-        labels.and_then(|labels| labels.get(TOMBSTONE)).map(String::as_str) != Some("true")
+        labels.and_then(|labels| labels.get(tombstone::LABEL)).map(String::as_str) != Some("true")
     });
     real.map(|claim| {
         let volume = claim.spec.as_ref().and_then(|spec| spec.volume_name.as_deref()).unwrap_or("none yet");
@@ -174,7 +173,7 @@ fn strip_service(spec: &mut Value) {
 }
 
 fn original_amount(object: &Value, spec: &mut Value) {
-    let kept = object["metadata"]["annotations"][super::budget::ORIGINAL_BUDGET].as_str();
+    let kept = object["metadata"]["annotations"][ORIGINAL].as_str();
     let Some(Value::Object(amounts)) = kept.and_then(|text| serde_json::from_str(text).ok()) else {
         return;
     };

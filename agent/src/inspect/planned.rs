@@ -6,6 +6,8 @@
 
 use ferry_proto::agent::v1::Description;
 
+use crate::executor::epochs::PREFIX;
+
 use super::{
     budget,
     facts::{Source, Target},
@@ -15,7 +17,7 @@ use super::{
 pub(crate) fn source(facts: &Source) -> Vec<String> {
     let set = &facts.shape.name;
     let mut lines = vec![
-        format!("create ConfigMap/ferry-epochs-{set}: the epochs of its ordinals"),
+        format!("create ConfigMap/{PREFIX}{set}: the epochs of its ordinals"),
         format!(
             "patch StatefulSet/{set}: retention Retain/Retain, spec.ordinals.start {} written out, originals in an \
              annotation",
@@ -71,7 +73,7 @@ pub(crate) fn target(facts: &Target) -> Vec<String> {
             lines.push(format!("create {}/{}: as in the source", manifest.kind, manifest.name));
         }
     }
-    lines.push(format!("create ConfigMap/ferry-epochs-{set}: the epochs of its ordinals"));
+    lines.push(format!("create ConfigMap/{PREFIX}{set}: the epochs of its ordinals"));
     lines.extend(
         facts.shape.claims().map(|(_, claim)| format!("create PersistentVolumeClaim/{claim}: a tombstone")),
     );

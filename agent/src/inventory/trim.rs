@@ -7,7 +7,7 @@
 use ipnet::IpNet;
 
 use super::{ordinal_of, quantity};
-use crate::watch::object;
+use crate::{executor::epochs::PREFIX, watch::object};
 
 /// In-tree volume plugins by the name of their field in a PersistentVolume's spec (k8s.io/api core/v1
 /// PersistentVolumeSource).
@@ -163,7 +163,7 @@ pub(crate) fn node(object: object::Node) -> (String, Option<Node>) {
 
 pub(crate) fn epochs(object: object::ConfigMap) -> (String, Option<Epochs>) {
     let key = object.metadata.key();
-    let epochs = object.metadata.name.strip_prefix("ferry-epochs-").map(|workload| Epochs {
+    let epochs = object.metadata.name.strip_prefix(PREFIX).map(|workload| Epochs {
         workload: workload.to_owned(),
         kept: object.data.iter().filter_map(|(k, v)| Some((k.parse().ok()?, v.parse().ok()?))).collect(),
     });
