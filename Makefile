@@ -19,8 +19,10 @@ FEATURES := --features ferry-agent/hold-points
 PROGRAM_TESTS := command controller
 # Tests that need real clusters; each makes its own and leaves nothing behind.
 WORLD_TESTS := csi_sanity array_driver world executors e2e
+# Tests that `make test` leaves out: this one builds a second Kubernetes.
+FURTHER_TESTS := skew
 
-.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS)) demo shell lint clean
+.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo shell lint clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,7 +46,9 @@ test-clusters: build ## Tests that bring up real clusters
 	@for test in $(WORLD_TESTS); do $(MAKE) --no-print-directory test-$$test; done
 	@echo "end-to-end cases: $$(sed -n 's/^end-to-end cases: //p' target/test/e2e.log | tail -n 1)"
 
-$(addprefix test-,$(WORLD_TESTS)): test-%:
+test-skew: build ## The demo's path from a Kubernetes 1.33 cluster to a 1.37 one and back
+
+$(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)): test-%:
 	@mkdir -p target/test
 	cargo test --workspace --test $* $(FEATURES) -- $(ARGS) 2>&1 | tee target/test/$*.log
 

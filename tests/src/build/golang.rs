@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use super::{
     cache,
-    catalog::{Group, Program, required_version},
+    catalog::{Group, KubernetesRelease, Program, required_version},
     command::run,
     limits,
 };
@@ -58,6 +58,11 @@ impl Source {
     /// The group's name: its folder under `tests/go/`.
     pub(super) fn name(&self) -> &str {
         &self.group.folder
+    }
+
+    /// The release, if the group is Kubernetes'.
+    pub(super) fn release(&self) -> Option<&KubernetesRelease> {
+        self.group.release.as_ref()
     }
 
     /// Where the group's programs lie once built.

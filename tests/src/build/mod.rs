@@ -22,4 +22,4 @@ mod tools;
 
 pub use catalog::{DEFAULT_KUBERNETES, KubernetesRelease};
 pub use image::{ETCD_IMAGE, PAUSE_IMAGE, TOOL_IMAGE};
-pub use tools::{Tools, ensure};
+pub use tools::{Tools, ensure, ensure_releases};

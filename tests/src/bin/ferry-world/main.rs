@@ -7,10 +7,10 @@
 
 use std::{ffi::OsString, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use ferry_tests::{
-    build::{self, Tools},
+    build::{self, KubernetesRelease, Tools},
     world::{self, ClusterConfig, Config, World},
 };
 
@@ -53,6 +53,9 @@ struct Shape {
     /// Simulate the nodes: no containers, no disks.
     #[arg(long)]
     kwok: bool,
+    /// Releases of Kubernetes, one for all clusters or one for each in their order, such as 1.33,1.37.
+    #[arg(long, value_delimiter = ',')]
+    kubernetes: Vec<String>,
     /// Do not start the test CSI driver.
     #[arg(long)]
     no_csi: bool,
@@ -89,7 +92,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
 }
 
 fn inside(shape: &Shape, words: Vec<OsString>) -> Result<ExitCode> {
-    let tools = build::ensure(&world::kubernetes_release())?;
+    let tools = build::ensure_releases(&shape.releases()?)?;
     let dir = world::enter()?;
     let config = shape.config(tools);
     let runtime = tokio::runtime::Runtime::new()?;
@@ -105,13 +108,27 @@ fn inside(shape: &Shape, words: Vec<OsString>) -> Result<ExitCode> {
 }
 
 impl Shape {
+    fn releases(&self) -> Result<Vec<KubernetesRelease>> {
+        let (releases, clusters) = (self.kubernetes.len(), self.clusters.len());
+        ensure!(
+            releases <= 1 || releases == clusters,
+            "--kubernetes names {releases} releases for {clusters} clusters: name one for all, or one for each"
+        );
+        if releases == 0 {
+            return Ok(vec![world::kubernetes_release()]);
+        }
+        Ok(self.kubernetes.iter().cloned().map(KubernetesRelease).collect())
+    }
+
     fn config(&self, tools: Tools) -> Config {
         let mut config = Config::two_clusters(tools);
         config.clusters = self
             .clusters
             .iter()
-            .map(|name| ClusterConfig {
+            .enumerate()
+            .map(|(index, name)| ClusterConfig {
                 name: name.clone(),
+                kubernetes: self.kubernetes.get(index).cloned().map(KubernetesRelease),
                 nodes: if self.kwok { 0 } else { self.nodes },
                 simulated_nodes: if self.kwok { self.nodes } else { 0 },
             })
