@@ -69,6 +69,9 @@ async fn attempt(ctx: &Context, body: &Body) -> Halted<Evidence> {
         Body::Adopt(command) => Evidence::Adopted(adopt::run(ctx, command).await?),
         Body::Retire(command) => Evidence::Retired(retire::run(ctx, command).await?),
         Body::Settle(command) => Evidence::Settled(settle::run(ctx, command).await?),
+        Body::Fence(_) | Body::Reclaim(_) | Body::Unprepare(_) | Body::Finish(_) => {
+            return Err(Stop::not_understood("This agent does not carry that command out yet").into());
+        }
         Body::InspectSource(_) | Body::InspectTarget(_) => {
             return Err(
                 Stop::not_understood("An inspection changes nothing and is not carried out here").into()

@@ -84,6 +84,10 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             })?,
         }),
         Wire::Settled(wire::Settled {}) => OutcomeResult::Settled,
+        // No command that asks for these is sent by this version.
+        Wire::Fenced(_) | Wire::Reclaimed(_) | Wire::Unprepared(_) | Wire::Finished(_) => {
+            return Err(Error::Missing { field: "outcome.result" });
+        }
         Wire::Refusal(from) => OutcomeResult::Refusal(Refusal {
             code: refusal_code(from.code)?,
             message: message("refusal.message", from.message)?,

@@ -234,6 +234,7 @@ impl Cluster {
                 Evidence::Retired(Retired { pv_names: retire.volumes.iter().filter_map(name).collect() })
             }
             Body::Settle(_) => Evidence::Settled(Settled {}),
+            other => anyhow::bail!("{} is not told {other:?} here", self.name),
         })
     }
 
