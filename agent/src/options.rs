@@ -19,8 +19,11 @@ pub struct Options {
     #[arg(long, env = "FERRY_CONTROLLER")]
     pub controller: Address,
     /// Directory that keeps the key and the certificate.
-    #[arg(long, env = "FERRY_STATE")]
-    pub state: PathBuf,
+    #[arg(long, env = "FERRY_STATE", required_unless_present = "state_secret")]
+    pub state: Option<PathBuf>,
+    /// Instead of a directory: a Secret, in the namespace of the agent's account, that exists and may be empty.
+    #[arg(long, value_name = "NAME", conflicts_with = "state")]
+    pub state_secret: Option<String>,
     /// Join token; needed once. Prefer --token-file: arguments can be seen by other users of the machine.
     #[arg(long, env = "FERRY_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
     pub token: Option<String>,

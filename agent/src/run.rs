@@ -13,7 +13,7 @@ use crate::{
     dispatch::Dispatch,
     endpoints::{Mirrors, Own},
     health::Health,
-    identity::{self, renew},
+    identity::{self, keep::Keep, renew},
     inventory::Inventory,
     options::Options,
     progress::Queue,
@@ -43,7 +43,11 @@ pub async fn run(options: Options) -> Result<(), Error> {
     install_provider()?;
     let token = options.join_token()?;
     let (client, server) = cluster::client(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
-    let (store, identity) = identity::obtain(options.state, &options.controller, token.as_ref()).await?;
+    let keep = match options.state_secret {
+        Some(name) => Keep::in_secret(&client, &name),
+        None => Keep::in_directory(options.state.unwrap_or_default())?,
+    };
+    let identity = identity::obtain(&keep, &options.controller, token.as_ref()).await?;
     let cluster_name = identity.cluster.clone();
     let revival = Revival::new();
     let inventory = Inventory::follow(&client, &revival);
@@ -51,7 +55,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let progress = Queue::default();
     let (current, identity) = watch::channel(identity);
     let mut renewal = JoinSet::new();
-    renewal.spawn(renew::keep_valid(options.controller.clone(), store, current));
+    renewal.spawn(renew::keep_valid(options.controller.clone(), keep, current));
     let mut session = Session {
         controller: options.controller,
         identity,
