@@ -114,6 +114,8 @@ pub const MAX_KEPT_EPOCH: u64 = 1 << 48;
 pub const MAX_COMMANDS_IN_PROGRESS: usize = 1_024;
 /// Pod networks of one cluster.
 pub const MAX_POD_CIDRS: usize = 64;
+/// Addresses of a described workload's replicas that the target is to try (agent.proto).
+pub const MAX_LISTENERS: usize = 16;
 /// Endpoints of one report (agent.proto).
 pub const MAX_ENDPOINTS: usize = 1_000;
 /// Ports of one report.

@@ -96,7 +96,7 @@ impl Journey {
             pod_uid: String::new(),
         };
         let ctx = journey.context(clusters.client(source), source, 0);
-        let report = inspect::source(&ctx, InspectSource {}).await;
+        let report = inspect::source(&ctx, InspectSource::default()).await;
         let Ok(Evidence::SourceReport(report)) = report else { bail!("no description: {report:?}") };
         let description = report.description.context("the source describes nothing")?;
         let slice = description.slice.context("no slice")?;

@@ -49,6 +49,7 @@ pub(crate) fn describe(facts: &Source) -> Description {
             .find_map(|ordinal| facts.pod(ordinal))
             .map(|pod| manifest(&pod.json)),
         planned_writes: planned::source(facts),
+        listeners: Vec::new(),
     }
 }
 

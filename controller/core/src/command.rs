@@ -36,13 +36,22 @@ pub struct Command {
 #[serde(rename_all = "kebab-case")]
 pub enum CommandBody {
     /// Read-only: describe the workload and check it as a source.
-    InspectSource,
+    InspectSource {
+        /// Pod networks that the target's cluster declared.
+        target_pod_cidrs: Vec<String>,
+    },
     /// Read-only: check this cluster as the target of a described workload.
     InspectTarget {
         /// The workload, as its source describes it.
         description: Box<Description>,
         /// UIDs of objects here that the ledger knows as ours.
         known_uids: Vec<String>,
+        /// Names of StorageClasses here for the source's, where they differ.
+        storage_classes: BTreeMap<String, String>,
+        /// Pod networks that the source's cluster declared.
+        source_pod_cidrs: Vec<String>,
+        /// Pod networks that this cluster declared.
+        pod_cidrs: Vec<String>,
     },
     /// Section 4, source side.
     PrepareSource {
@@ -136,7 +145,7 @@ impl CommandBody {
     #[must_use]
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::InspectSource => "inspect-source",
+            Self::InspectSource { .. } => "inspect-source",
             Self::InspectTarget { .. } => "inspect-target",
             Self::PrepareSource { .. } => "prepare-source",
             Self::PrepareTarget { .. } => "prepare-target",

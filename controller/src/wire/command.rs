@@ -30,10 +30,21 @@ pub fn command(from: Command) -> wire::Command {
 #[expect(clippy::too_many_lines, reason = "exhaustive: one short arm for each command")]
 fn body_of(from: CommandBody) -> Body {
     match from {
-        CommandBody::InspectSource => Body::InspectSource(wire::InspectSource {}),
-        CommandBody::InspectTarget { description, known_uids } => Body::InspectTarget(wire::InspectTarget {
+        CommandBody::InspectSource { target_pod_cidrs } => {
+            Body::InspectSource(wire::InspectSource { target_pod_cidrs })
+        }
+        CommandBody::InspectTarget {
+            description,
+            known_uids,
+            storage_classes,
+            source_pod_cidrs,
+            pod_cidrs,
+        } => Body::InspectTarget(wire::InspectTarget {
             description: Some(to_description(*description)),
             known_uids,
+            storage_classes: storage_classes.into_iter().collect(),
+            source_pod_cidrs,
+            pod_cidrs,
         }),
         CommandBody::PrepareSource { stateful_set_uid, slice, epochs } => {
             Body::PrepareSource(wire::PrepareSource {

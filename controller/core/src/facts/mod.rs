@@ -16,4 +16,6 @@ pub use evidence::{
     SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
 };
 pub use inventory::{Health, Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Resync};
-pub use objects::{ClaimedVolume, Description, Finding, Manifest, OrdinalEpoch, OrdinalVolumes, Severity};
+pub use objects::{
+    ClaimedVolume, Description, Finding, Listener, Manifest, OrdinalEpoch, OrdinalVolumes, Severity,
+};

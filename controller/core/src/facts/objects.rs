@@ -128,4 +128,18 @@ pub struct Description {
     pub sample_pod: Manifest,
     /// API writes that will be made in the source, one line each.
     pub planned_writes: Vec<String>,
+    /// Where replicas take TCP connections now, for the target to try.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+}
+
+/// An address and port at which a replica takes TCP connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The pod.
+    pub pod: String,
+    /// Its address.
+    pub address: String,
+    /// TCP port, 1 to 65535.
+    pub port: u32,
 }

@@ -64,7 +64,7 @@ pub(crate) fn desired(
 /// Time an agent has for that command, in milliseconds.
 pub(crate) fn timeout_ms(body: &CommandBody) -> u64 {
     match body {
-        CommandBody::InspectSource | CommandBody::InspectTarget { .. } => limits::INSPECT_TIMEOUT_MS,
+        CommandBody::InspectSource { .. } | CommandBody::InspectTarget { .. } => limits::INSPECT_TIMEOUT_MS,
         CommandBody::PrepareSource { .. } | CommandBody::PrepareTarget { .. } => limits::PREPARE_TIMEOUT_MS,
         CommandBody::Hold { .. } => limits::HOLD_TIMEOUT_MS,
         CommandBody::Release { .. } => limits::RELEASE_TIMEOUT_MS,

@@ -74,7 +74,7 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
     let slice = cluster.set.as_ref().map(|set| set.slice).unwrap_or_default();
     let mut writes: Vec<Write> = Vec::new();
     match &command.body {
-        CommandBody::InspectSource | CommandBody::InspectTarget { .. } | CommandBody::Settle { .. } => {}
+        CommandBody::InspectSource { .. } | CommandBody::InspectTarget { .. } | CommandBody::Settle { .. } => {}
         CommandBody::PrepareSource { epochs, .. } => {
             for of in epochs {
                 stale(cluster, of.ordinal, of.epoch)?;
@@ -168,7 +168,7 @@ fn adopt_volume(cluster: &mut Cluster, claim: &str, handle: &str) {
 pub(crate) fn evidence(cluster: &Cluster, command: &Command) -> OutcomeResult {
     let set = cluster.set.clone().unwrap_or_default();
     match &command.body {
-        CommandBody::InspectSource => OutcomeResult::SourceReport(Box::new(SourceReport {
+        CommandBody::InspectSource { .. } => OutcomeResult::SourceReport(Box::new(SourceReport {
             description: cluster.describe(),
             findings: cluster.findings.clone(),
         })),
