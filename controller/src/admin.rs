@@ -80,6 +80,7 @@ impl AdminService for Admin {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: identity(&request)?,
             trust_domain: self.authority.trust_domain().to_owned(),
+            agent_wire_version: crate::session::WIRE_VERSION,
         }))
     }
 
@@ -164,6 +165,76 @@ impl AdminService for Admin {
         };
         let migrations = migrations.iter().map(translate::migration).collect();
         Ok(Response::new(wire::ListMigrationsResponse { migrations }))
+    }
+
+    async fn pause_migration(
+        &self,
+        _request: Request<wire::PauseMigrationRequest>,
+    ) -> Result<Response<wire::PauseMigrationResponse>, Status> {
+        Err(Status::unimplemented("PauseMigration is not served by this version"))
+    }
+
+    async fn resume_migration(
+        &self,
+        _request: Request<wire::ResumeMigrationRequest>,
+    ) -> Result<Response<wire::ResumeMigrationResponse>, Status> {
+        Err(Status::unimplemented("ResumeMigration is not served by this version"))
+    }
+
+    async fn rollback_migration(
+        &self,
+        _request: Request<wire::RollbackMigrationRequest>,
+    ) -> Result<Response<wire::RollbackMigrationResponse>, Status> {
+        Err(Status::unimplemented("RollbackMigration is not served by this version"))
+    }
+
+    async fn finish_migration(
+        &self,
+        _request: Request<wire::FinishMigrationRequest>,
+    ) -> Result<Response<wire::FinishMigrationResponse>, Status> {
+        Err(Status::unimplemented("FinishMigration is not served by this version"))
+    }
+
+    async fn list_audit(
+        &self,
+        _request: Request<wire::ListAuditRequest>,
+    ) -> Result<Response<wire::ListAuditResponse>, Status> {
+        Err(Status::unimplemented("ListAudit is not served by this version"))
+    }
+
+    async fn set_storage_domain(
+        &self,
+        _request: Request<wire::SetStorageDomainRequest>,
+    ) -> Result<Response<wire::SetStorageDomainResponse>, Status> {
+        Err(Status::unimplemented("SetStorageDomain is not served by this version"))
+    }
+
+    async fn list_storage_domains(
+        &self,
+        _request: Request<wire::ListStorageDomainsRequest>,
+    ) -> Result<Response<wire::ListStorageDomainsResponse>, Status> {
+        Err(Status::unimplemented("ListStorageDomains is not served by this version"))
+    }
+
+    async fn add_storage_map(
+        &self,
+        _request: Request<wire::AddStorageMapRequest>,
+    ) -> Result<Response<wire::AddStorageMapResponse>, Status> {
+        Err(Status::unimplemented("AddStorageMap is not served by this version"))
+    }
+
+    async fn remove_storage_map(
+        &self,
+        _request: Request<wire::RemoveStorageMapRequest>,
+    ) -> Result<Response<wire::RemoveStorageMapResponse>, Status> {
+        Err(Status::unimplemented("RemoveStorageMap is not served by this version"))
+    }
+
+    async fn list_storage_maps(
+        &self,
+        _request: Request<wire::ListStorageMapsRequest>,
+    ) -> Result<Response<wire::ListStorageMapsResponse>, Status> {
+        Err(Status::unimplemented("ListStorageMaps is not served by this version"))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::WatchResponse, Status>> + Send>>;

@@ -167,6 +167,7 @@ impl Admin {
             from: what.from,
             to: what.to,
             order: wire::order_of(what.order).into(),
+            ..pb::CreatePlanRequest::default()
         };
         let call = self.client.create_plan(request);
         let answer = self.session.finish(Call::Plan, self.at_most, call).await?;

@@ -286,6 +286,7 @@ fn outcome(failure: &Failure, program: &str) -> Explanation {
         Failure::Ended { migration } => {
             let remedy = match migration.phase {
                 Phase::Refused => "nothing has moved; repair what it says, then plan again",
+                Phase::RolledBack => "everything is in the source again; plan anew when it is to move",
                 _ => "repair what it says; no disk is deleted by Ferry",
             };
             Explanation::of(migration.message.clone(), "completed", remedy)

@@ -138,6 +138,7 @@ pub(crate) fn migrations(migrations: &[Migration], now: Timestamp, paint: Paint)
     joined(head.chain(lines.zip(migrations).map(|(line, migration)| match migration.phase {
         Phase::Paused => paint.text(WARN, &line),
         Phase::Refused => paint.text(BAD, &line),
+        Phase::RolledBack => paint.text(WARN, &line),
         Phase::Preparing | Phase::Running | Phase::Completed => line,
     })))
 }
@@ -149,6 +150,7 @@ fn phase(phase: Phase) -> &'static str {
         Phase::Completed => "Completed",
         Phase::Paused => "Paused",
         Phase::Refused => "Refused",
+        Phase::RolledBack => "RolledBack",
     }
 }
 

@@ -92,6 +92,8 @@ pub fn plan(from: Plan) -> wire::Plan {
             .map(|from| wire::PlannedWrite { cluster: from.cluster.0, write: from.write })
             .collect(),
         expires_unix_ms: unix_ms(from.expires_at),
+        storage_classes: std::collections::HashMap::new(),
+        deadlines: Vec::new(),
     }
 }
 
@@ -136,6 +138,10 @@ pub fn migration(from: &Migration) -> wire::Migration {
         started_unix_ms: unix_ms(from.started_at),
         ended_unix_ms: optional_unix_ms(from.ended_at),
         plan_hash: from.plan_hash.0.clone(),
+        started_by: from.started_by.clone(),
+        control: None,
+        certificate: None,
+        deadlines: Vec::new(),
     }
 }
 
@@ -156,6 +162,7 @@ fn step_time(from: &StepTime) -> wire::StepTime {
         step: from.step,
         started_unix_ms: unix_ms(from.started_at),
         ended_unix_ms: optional_unix_ms(from.ended_at),
+        message: String::new(),
     }
 }
 

@@ -144,6 +144,7 @@ fn to(from: &str, to: &str, order: Order) -> CreatePlanRequest {
         from: from.into(),
         to: to.into(),
         order: order.into(),
+        ..CreatePlanRequest::default()
     }
 }
 

@@ -345,7 +345,8 @@ impl AdminService for Service {
     ) -> Result<Response<admin::GetVersionResponse>, Status> {
         let identity = self.asked("version", &request)?;
         let (version, trust_domain) = ("9.9.9".to_owned(), "ferry.local".to_owned());
-        Ok(Response::new(admin::GetVersionResponse { version, identity, trust_domain }))
+        let agent_wire_version = 1;
+        Ok(Response::new(admin::GetVersionResponse { version, identity, trust_domain, agent_wire_version }))
     }
 
     async fn create_token(
@@ -406,6 +407,86 @@ impl AdminService for Service {
         self.asked("migrations", &request)?;
         let migrations = vec![self.migration.borrow().clone()];
         Ok(Response::new(admin::ListMigrationsResponse { migrations }))
+    }
+
+    async fn pause_migration(
+        &self,
+        request: Request<admin::PauseMigrationRequest>,
+    ) -> Result<Response<admin::PauseMigrationResponse>, Status> {
+        self.asked("pause_migration", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn resume_migration(
+        &self,
+        request: Request<admin::ResumeMigrationRequest>,
+    ) -> Result<Response<admin::ResumeMigrationResponse>, Status> {
+        self.asked("resume_migration", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn rollback_migration(
+        &self,
+        request: Request<admin::RollbackMigrationRequest>,
+    ) -> Result<Response<admin::RollbackMigrationResponse>, Status> {
+        self.asked("rollback_migration", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn finish_migration(
+        &self,
+        request: Request<admin::FinishMigrationRequest>,
+    ) -> Result<Response<admin::FinishMigrationResponse>, Status> {
+        self.asked("finish_migration", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn list_audit(
+        &self,
+        request: Request<admin::ListAuditRequest>,
+    ) -> Result<Response<admin::ListAuditResponse>, Status> {
+        self.asked("list_audit", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn set_storage_domain(
+        &self,
+        request: Request<admin::SetStorageDomainRequest>,
+    ) -> Result<Response<admin::SetStorageDomainResponse>, Status> {
+        self.asked("set_storage_domain", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn list_storage_domains(
+        &self,
+        request: Request<admin::ListStorageDomainsRequest>,
+    ) -> Result<Response<admin::ListStorageDomainsResponse>, Status> {
+        self.asked("list_storage_domains", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn add_storage_map(
+        &self,
+        request: Request<admin::AddStorageMapRequest>,
+    ) -> Result<Response<admin::AddStorageMapResponse>, Status> {
+        self.asked("add_storage_map", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn remove_storage_map(
+        &self,
+        request: Request<admin::RemoveStorageMapRequest>,
+    ) -> Result<Response<admin::RemoveStorageMapResponse>, Status> {
+        self.asked("remove_storage_map", &request)?;
+        Err(Status::unimplemented("not told what to say"))
+    }
+
+    async fn list_storage_maps(
+        &self,
+        request: Request<admin::ListStorageMapsRequest>,
+    ) -> Result<Response<admin::ListStorageMapsResponse>, Status> {
+        self.asked("list_storage_maps", &request)?;
+        Err(Status::unimplemented("not told what to say"))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<admin::WatchResponse, Status>> + Send>>;
