@@ -22,7 +22,7 @@ WORLD_TESTS := csi_sanity array_driver world executors e2e
 # Tests that `make test` leaves out: this one builds a second Kubernetes.
 FURTHER_TESTS := skew
 
-.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo shell lint clean
+.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo bench shell lint clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,6 +54,10 @@ $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)): test-%:
 
 demo: build ## Move a running etcd to west and back under watch; KEEP=1 leaves it up, SABOTAGE=skip-detach must fail
 	KEEP="$(KEEP)" SABOTAGE="$(SABOTAGE)" target/debug/ferry-demo
+
+bench: ## Measure Ferry against the floor on clusters of its own: P1, P1r, P1b, P2, P9; target/bench/report.json
+	cargo build --release --bins --package ferry-tests --package ferry-controller --package ferry --package ferry-agent
+	target/release/ferry-bench $(ARGS)
 
 shell: build ## A shell between two clusters with Ferry installed: kubectl, ferry and contexts ready
 	target/debug/ferry-demo shell
