@@ -92,7 +92,16 @@ fn code_of(rejection: &Rejection) -> Code {
         Rejection::TokenUnknown(_) | Rejection::TokenUsed(_) | Rejection::TokenExpired(_) => {
             Code::Unauthenticated
         }
+        Rejection::Invalid(_) => Code::InvalidArgument,
         Rejection::AlreadyMigrating(_)
+        | Rejection::AlreadyPaused(_)
+        | Rejection::NotPaused(_)
+        | Rejection::NothingInFlight(_)
+        | Rejection::PastReturn(_)
+        | Rejection::AlreadyOver(_)
+        | Rejection::AlreadyRollingBack(_)
+        | Rejection::NotCompleted(_)
+        | Rejection::ClusterRefused(_)
         | Rejection::VolumeConflict(_)
         | Rejection::WorldChanged(_)
         | Rejection::PlanExpired(_)

@@ -12,6 +12,7 @@ use crate::ids::{ClusterName, CommandId, MigrationId, Ordinal, ServiceName, Toke
 use crate::migration::{Event, Migration, Setback, Work};
 use crate::plan::PlanRecord;
 use crate::state::ClusterRecord;
+use crate::storage::{StorageDomain, StorageMap};
 use crate::time::Millis;
 use crate::tokens::Token;
 use crate::volume::VolumeSeen;
@@ -131,6 +132,25 @@ pub enum Entry {
         /// When.
         at: Millis,
     },
+    /// An admin said which array a driver of a cluster reaches.
+    StorageDomainSet {
+        /// What was said.
+        set: StorageDomain,
+        /// When.
+        at: Millis,
+    },
+    /// An admin set a mapping of StorageClasses.
+    StorageMapAdded {
+        /// The mapping.
+        map: StorageMap,
+    },
+    /// An admin took a mapping of StorageClasses away.
+    StorageMapRemoved {
+        /// The mapping.
+        map: StorageMap,
+    },
+    /// For the audit log alone: who did what, on what, and how it ended. Changes no state.
+    Audited(Box<AuditRecord>),
     /// What a migration waits for is not what it was.
     Said {
         /// The migration.
@@ -138,6 +158,25 @@ pub enum Entry {
         /// What it waits for; empty: it simply runs.
         message: String,
     },
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// When.
+    pub at: Millis,
+    /// Identity of who asked; `controller` for what followed from that.
+    pub by: String,
+    /// What was done: `create-token`, `start-migration`, `owner-changed`, ...
+    pub action: String,
+    /// On what: a token's subject, a workload and ordinal, a cluster and driver.
+    pub subject: String,
+    /// The migration it belongs to.
+    pub migration: Option<MigrationId>,
+    /// `done`, or the code of the refusal.
+    pub result: String,
+    /// In words.
+    pub message: String,
 }
 
 impl Entry {
@@ -153,6 +192,10 @@ impl Entry {
             | Self::StepReported { migration, .. }
             | Self::Said { migration, .. } => Some(migration),
             Self::ClusterAttached { .. }
+            | Self::StorageDomainSet { .. }
+            | Self::StorageMapAdded { .. }
+            | Self::StorageMapRemoved { .. }
+            | Self::Audited(_)
             | Self::VolumesSeen { .. }
             | Self::TokenCreated { .. }
             | Self::TokenRedeemed { .. }

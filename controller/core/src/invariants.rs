@@ -160,6 +160,10 @@ fn check_command(
     let epochs_fit = |ordinal: Ordinal| -> Result<bool, Broken> { Ok(of(ordinal)?.epoch == command.epoch) };
     let fits = match &command.body {
         CommandBody::InspectSource { .. } | CommandBody::InspectTarget { .. } => false,
+        CommandBody::Fence { .. }
+        | CommandBody::Reclaim { .. }
+        | CommandBody::Unprepare { .. }
+        | CommandBody::Finish { .. } => false,
         CommandBody::PrepareSource { .. } => side.0 && work.stage == Stage::PreparingSource,
         CommandBody::PrepareTarget { .. } => side.1 && work.stage == Stage::PreparingTarget,
         CommandBody::Hold { ordinal, source, max_unavailable, slice, .. } => {

@@ -18,6 +18,16 @@ pub const ORDINALS: usize = 1_000;
 pub const INSPECTIONS: usize = 64;
 /// A plan or start that is not answered by agents within this time is rejected as silent.
 pub const INSPECTION_DEADLINE_MS: u64 = 60_000;
+/// A finish that is not answered by the source's agent within this time is rejected as silent; it goes on there.
+pub const FINISH_DEADLINE_MS: u64 = 60_000;
+/// How long the source is watched after its StatefulSet went, to see that nothing makes it anew.
+pub const FINISH_WATCH_MS: u32 = 10_000;
+/// Storage domains and mappings that can be set; more are refused as busy.
+pub const STORAGE_SETTINGS: usize = 1_000;
+/// Shortest deadline of a step.
+pub const STEP_DEADLINE_LEAST_MS: u64 = 1_000;
+/// Longest deadline of a step.
+pub const STEP_DEADLINE_MOST_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Join tokens kept; more are refused as busy.
 pub const TOKENS: usize = 1_000;
 /// Volumes of one inventory that are looked at.
@@ -52,6 +62,14 @@ pub const RELEASE_TIMEOUT_MS: u64 = 10 * 60 * 1000;
 pub const ADOPT_TIMEOUT_MS: u64 = 10 * 60 * 1000;
 /// Time an agent has for a retirement.
 pub const RETIRE_TIMEOUT_MS: u64 = 2 * 60 * 1000;
+/// Time an agent has for a fence.
+pub const FENCE_TIMEOUT_MS: u64 = 10 * 60 * 1000;
+/// Time an agent has for a reclamation.
+pub const RECLAIM_TIMEOUT_MS: u64 = 10 * 60 * 1000;
+/// Time an agent has to undo a preparation.
+pub const UNPREPARE_TIMEOUT_MS: u64 = 5 * 60 * 1000;
+/// Time an agent has for a finish.
+pub const FINISH_TIMEOUT_MS: u64 = 50_000;
 /// Time an agent has for settling.
 pub const SETTLE_TIMEOUT_MS: u64 = 60_000;
 

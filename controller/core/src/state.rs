@@ -13,6 +13,7 @@ use crate::ids::{ClusterName, MigrationId, PlanHash, ServiceName, Workload};
 use crate::limits;
 use crate::migration::{Migration, Work, apply_event, apply_step_report};
 use crate::plan::PlanRecord;
+use crate::storage::Storage;
 use crate::time::Millis;
 use crate::tokens::Tokens;
 use crate::volume::Ledger;
@@ -55,6 +56,9 @@ pub struct State {
     pub work: BTreeMap<MigrationId, Work>,
     /// How often this ledger was restored from a backup.
     pub restores: u64,
+    /// What admins said about storage.
+    #[serde(default)]
+    pub storage: Storage,
 }
 
 impl State {
@@ -126,6 +130,10 @@ impl State {
             Entry::StepReported { migration, ordinal, step, state, message, at } => {
                 apply_step_report(self, migration, *ordinal, (*step, *state, message), *at);
             }
+            Entry::StorageDomainSet { set, at: _ } => self.storage.set_domain(set),
+            Entry::StorageMapAdded { map } => self.storage.add_map(map),
+            Entry::StorageMapRemoved { map } => self.storage.remove_map(map),
+            Entry::Audited(_) => {}
             Entry::Said { migration, message } => {
                 if let Some(migration) = self.migrations.get_mut(migration) {
                     migration.message.clone_from(message);

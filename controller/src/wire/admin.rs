@@ -124,6 +124,7 @@ pub fn migration(from: &Migration) -> wire::Migration {
         Phase::Completed => wire::Phase::Completed,
         Phase::Paused => wire::Phase::Paused,
         Phase::Refused => wire::Phase::Refused,
+        Phase::RolledBack => wire::Phase::RolledBack,
     };
     wire::Migration {
         id: from.id.0.clone(),
@@ -202,6 +203,7 @@ pub fn plan_request(from: wire::CreatePlanRequest) -> Result<PlanRequest, Error>
         from: optional(from.from, |text| Ok(ClusterName(label("from", text)?)))?,
         to: ClusterName(label("to", from.to)?),
         order: order(from.order)?,
+        ..PlanRequest::default()
     })
 }
 

@@ -7,8 +7,9 @@
 use ferry_core::{
     CommandId, Epoch,
     facts::{
-        Adopted, Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, Retired,
-        SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
+        Adopted, Fenced, Finished, Held, Outcome, OutcomeResult, Progress, Reclaimed, Refusal,
+        RefusalCode, Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared,
+        TargetReport, Unknown, Unprepared,
     },
 };
 use ferry_proto::agent::v1::{self as wire, outcome::Result as Wire};
@@ -26,7 +27,10 @@ pub fn progress(from: wire::Progress) -> Result<Progress, Error> {
         Ok(wire::StepState::Waiting) => StepState::Waiting,
         Ok(wire::StepState::Done) => StepState::Done,
         Ok(wire::StepState::Unspecified) | Err(_) => {
-            return Err(Error::Enum { field: "progress.state", found: from.state });
+            return Err(Error::Enum {
+                field: "progress.state",
+                found: from.state,
+            });
         }
     };
     Ok(Progress {
@@ -47,7 +51,10 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
         Wire::TargetReport(from) => OutcomeResult::TargetReport(TargetReport {
             findings: objects::findings(from.findings)?,
             stateful_set_uid: identifier("target_report.stateful_set_uid", from.stateful_set_uid)?,
-            slice: from.slice.map(|slice| check::slice("target_report.slice", Some(slice))).transpose()?,
+            slice: from
+                .slice
+                .map(|slice| check::slice("target_report.slice", Some(slice)))
+                .transpose()?,
             planned_writes: objects::writes(from.planned_writes)?,
         }),
         Wire::SourcePrepared(from) => OutcomeResult::SourcePrepared(SourcePrepared {
@@ -55,7 +62,10 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             stateful_set: objects::manifest(from.stateful_set)?,
         }),
         Wire::TargetPrepared(from) => OutcomeResult::TargetPrepared(TargetPrepared {
-            stateful_set_uid: some_identifier("target_prepared.stateful_set_uid", from.stateful_set_uid)?,
+            stateful_set_uid: some_identifier(
+                "target_prepared.stateful_set_uid",
+                from.stateful_set_uid,
+            )?,
             slice: check::slice("target_prepared.slice", from.slice)?,
         }),
         Wire::Held(from) => OutcomeResult::Held(Held {
@@ -79,15 +89,42 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             epoch_kept: Epoch(from.epoch_kept),
         }),
         Wire::Retired(from) => OutcomeResult::Retired(Retired {
-            pv_names: each("retired.pv_names", limits::MAX_LIST, from.pv_names, |name| {
-                check::name("retired.pv_names", name)
-            })?,
+            pv_names: each(
+                "retired.pv_names",
+                limits::MAX_LIST,
+                from.pv_names,
+                |name| check::name("retired.pv_names", name),
+            )?,
         }),
         Wire::Settled(wire::Settled {}) => OutcomeResult::Settled,
         // No command that asks for these is sent by this version.
         Wire::Fenced(_) | Wire::Reclaimed(_) | Wire::Unprepared(_) | Wire::Finished(_) => {
-            return Err(Error::Missing { field: "outcome.result" });
+            return Err(Error::Missing {
+                field: "outcome.result",
+            });
         }
+        Wire::Fenced(from) => OutcomeResult::Fenced(Fenced {
+            epoch_kept: Epoch(from.epoch_kept),
+            slice: check::slice("fenced.slice", from.slice)?,
+            nodes: each("fenced.nodes", limits::MAX_LIST, from.nodes, objects::node)?,
+            pod_uid: identifier("fenced.pod_uid", from.pod_uid)?,
+            detached: from.detached,
+            pv_names: each("fenced.pv_names", limits::MAX_LIST, from.pv_names, |name| {
+                check::name("fenced.pv_names", name)
+            })?,
+            nothing_found: from.nothing_found,
+        }),
+        Wire::Reclaimed(from) => OutcomeResult::Reclaimed(Reclaimed {
+            pod_uid: identifier("reclaimed.pod_uid", from.pod_uid)?,
+            pod_address: identifier("reclaimed.pod_address", from.pod_address)?,
+            node: objects::optional_node(from.node)?,
+            volumes: objects::claimed_list(from.volumes)?,
+            epoch_kept: Epoch(from.epoch_kept),
+        }),
+        Wire::Unprepared(from) => OutcomeResult::Unprepared(Unprepared {
+            left: lines("unprepared.left", from.left)?,
+        }),
+        Wire::Finished(from) => OutcomeResult::Finished(finished(from)?),
         Wire::Refusal(from) => OutcomeResult::Refusal(Refusal {
             code: refusal_code(from.code)?,
             message: message("refusal.message", from.message)?,
@@ -98,7 +135,28 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             step: check::step(from.step)?,
         }),
     };
-    Ok(Outcome { command_id: CommandId(some_identifier("outcome.command_id", from.command_id)?), result })
+    Ok(Outcome {
+        command_id: CommandId(some_identifier("outcome.command_id", from.command_id)?),
+        result,
+    })
+}
+
+fn lines(field: &'static str, from: Vec<String>) -> Result<Vec<String>, Error> {
+    each(field, limits::MAX_LIST, from, |line| message(field, line))
+}
+
+fn finished(from: wire::Finished) -> Result<Finished, Error> {
+    Ok(Finished {
+        stateful_set_gone: from.stateful_set_gone,
+        recreated_by: message("finished.recreated_by", from.recreated_by)?,
+        pods: lines("finished.pods", from.pods)?,
+        claims: lines("finished.claims", from.claims)?,
+        pvs: lines("finished.pvs", from.pvs)?,
+        attachments: lines("finished.attachments", from.attachments)?,
+        tombstones: lines("finished.tombstones", from.tombstones)?,
+        accepted: from.accepted,
+        by_hand: lines("finished.by_hand", from.by_hand)?,
+    })
 }
 
 fn refusal_code(from: i32) -> Result<RefusalCode, Error> {
@@ -108,8 +166,9 @@ fn refusal_code(from: i32) -> Result<RefusalCode, Error> {
         Ok(wire::RefusalCode::NotReady) => Ok(RefusalCode::NotReady),
         Ok(wire::RefusalCode::Conflict) => Ok(RefusalCode::Conflict),
         Ok(wire::RefusalCode::Denied) => Ok(RefusalCode::Denied),
-        Ok(wire::RefusalCode::Unspecified) | Err(_) => {
-            Err(Error::Enum { field: "refusal.code", found: from })
-        }
+        Ok(wire::RefusalCode::Unspecified) | Err(_) => Err(Error::Enum {
+            field: "refusal.code",
+            found: from,
+        }),
     }
 }

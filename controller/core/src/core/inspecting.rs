@@ -135,6 +135,7 @@ impl Step<'_> {
         let body = CommandBody::InspectTarget {
             description: Box::new(description),
             known_uids,
+            ordinals: Vec::new(),
             storage_classes: BTreeMap::new(),
             source_pod_cidrs: self.pod_cidrs(&inspection.from),
             pod_cidrs: self.pod_cidrs(&to),

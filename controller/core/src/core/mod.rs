@@ -10,6 +10,7 @@ mod mirrors;
 mod outcomes;
 mod requests;
 mod sessions;
+mod storage;
 mod timers;
 
 use std::collections::BTreeSet;

@@ -134,6 +134,12 @@ fn steps_of(body: &CommandBody) -> &'static [u32] {
         CommandBody::Adopt { .. } => &[9, 10],
         CommandBody::Retire { .. } => &[12],
         // Their migration's ordinal is done, or there is none.
-        CommandBody::InspectSource { .. } | CommandBody::InspectTarget { .. } | CommandBody::Settle { .. } => &[],
+        CommandBody::InspectSource { .. }
+        | CommandBody::InspectTarget { .. }
+        | CommandBody::Settle { .. } => &[],
+        CommandBody::Fence { .. }
+        | CommandBody::Reclaim { .. }
+        | CommandBody::Unprepare { .. }
+        | CommandBody::Finish { .. } => &[],
     }
 }

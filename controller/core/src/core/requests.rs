@@ -12,7 +12,7 @@ use crate::ids::{Epoch, MigrationId, Ordinal, PlanHash, RequestId, ServiceName, 
 use crate::input::{MigrationFilter, PlanRequest, Request};
 use crate::inspection::Purpose;
 use crate::limits;
-use crate::migration::{Migration, OrdinalProgress, Phase, Stage, Work};
+use crate::migration::{Control, Migration, OrdinalProgress, Phase, Stage, Work};
 use crate::plan::{Plan, PlanRecord};
 use crate::planner::differences;
 use crate::rejection::Rejection;
@@ -27,7 +27,7 @@ use super::Step;
 impl Step<'_> {
     pub(super) fn asked(&mut self, request: RequestId, body: Request) {
         let reply = match body {
-            Request::CreateToken { hash, subject, expires_at } => {
+            Request::CreateToken { hash, subject, expires_at, by: _ } => {
                 self.create_token(hash, subject, expires_at)
             }
             Request::RedeemToken { hash } => self.redeem_token(hash),
@@ -36,6 +36,17 @@ impl Step<'_> {
                 Ok(asked) => return self.inspect(request, Purpose::Start { hash, by }, asked),
                 Err(reply) => reply,
             },
+            Request::PauseMigration { .. }
+            | Request::ResumeMigration { .. }
+            | Request::RollbackMigration { .. }
+            | Request::FinishMigration { .. } => {
+                Reply::Rejected(Rejection::Invalid("this controller cannot do that yet".to_owned()))
+            }
+            Request::SetStorageDomain { set, by: _ } => self.set_storage_domain(set),
+            Request::ListStorageDomains => Reply::StorageDomains(self.state.storage.domains.clone()),
+            Request::AddStorageMap { map, by: _ } => self.add_storage_map(map),
+            Request::RemoveStorageMap { map, by: _ } => self.remove_storage_map(map),
+            Request::ListStorageMaps => Reply::StorageMaps(self.state.storage.maps.clone()),
             Request::ListClusters => Reply::Clusters(self.clusters()),
             Request::ListVolumes(filter) => Reply::Volumes(list(&self.state.ledger, &filter)),
             Request::ListMigrations(filter) => Reply::Migrations(self.migrations(&filter)),
@@ -105,6 +116,9 @@ impl Step<'_> {
             from: Some(plan.from.clone()),
             to: plan.to.clone(),
             order: plan.order,
+            ordinals: plan.ordinals.clone(),
+            storage_classes: plan.storage_classes.clone(),
+            deadlines: plan.deadlines.clone(),
         })
     }
 
@@ -218,6 +232,11 @@ impl Step<'_> {
             ended_at: None,
             plan_hash: hash.clone(),
             started_by: by.to_owned(),
+            control: Control::default(),
+            storage_classes: plan.storage_classes.clone(),
+            deadlines: plan.deadlines.clone(),
+            certificate: None,
+            source_uid: description.uid.clone(),
         };
         let service = Some(&description.service).filter(|name| !name.is_empty());
         let empty = Slice::new(description.slice.start, 0);

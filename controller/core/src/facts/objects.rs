@@ -88,6 +88,19 @@ pub struct OrdinalVolumes {
     pub volumes: Vec<ClaimedVolume>,
 }
 
+/// An ordinal that moved away, and what it had.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinishedOrdinal {
+    /// The ordinal.
+    pub ordinal: Ordinal,
+    /// Its epoch in the ledger.
+    pub epoch: Epoch,
+    /// Names of its claims.
+    pub claims: Vec<String>,
+    /// Its disks.
+    pub volumes: Vec<VolumeId>,
+}
+
 /// An ordinal and its epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrdinalEpoch {

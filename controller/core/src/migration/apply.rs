@@ -355,7 +355,7 @@ impl OrdinalProgress {
         }
         let known = self.steps.iter().any(|time| time.step == step);
         if !known && self.steps.len() < limits::STEP_TIMES {
-            self.steps.push(StepTime { step, started_at: at, ended_at: None });
+            self.steps.push(StepTime { step, started_at: at, ..StepTime::default() });
         }
     }
 

@@ -71,6 +71,10 @@ pub(crate) fn timeout_ms(body: &CommandBody) -> u64 {
         CommandBody::Adopt { .. } => limits::ADOPT_TIMEOUT_MS,
         CommandBody::Retire { .. } => limits::RETIRE_TIMEOUT_MS,
         CommandBody::Settle { .. } => limits::SETTLE_TIMEOUT_MS,
+        CommandBody::Fence { .. } => limits::FENCE_TIMEOUT_MS,
+        CommandBody::Reclaim { .. } => limits::RECLAIM_TIMEOUT_MS,
+        CommandBody::Unprepare { .. } => limits::UNPREPARE_TIMEOUT_MS,
+        CommandBody::Finish { .. } => limits::FINISH_TIMEOUT_MS,
     }
 }
 

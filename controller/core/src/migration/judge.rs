@@ -60,7 +60,11 @@ pub(crate) fn judge(asked: &Asked<'_>, result: &OutcomeResult) -> Verdict {
         | OutcomeResult::Released(_)
         | OutcomeResult::Adopted(_)
         | OutcomeResult::Retired(_)
-        | OutcomeResult::Settled => match believed(asked, result) {
+        | OutcomeResult::Settled
+        | OutcomeResult::Fenced(_)
+        | OutcomeResult::Reclaimed(_)
+        | OutcomeResult::Unprepared(_)
+        | OutcomeResult::Finished(_) => match believed(asked, result) {
             Ok(event) => Verdict::event(event),
             Err(mismatch) => asked.mismatched(&mismatch),
         },

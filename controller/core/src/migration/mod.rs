@@ -20,7 +20,7 @@ mod stage;
 mod stage_tests;
 mod work;
 
-pub use display::{Migration, OrdinalProgress, Phase, StepTime, step_name};
+pub use display::{AskedBy, Certificate, Control, Migration, OrdinalProgress, Phase, StepTime, step_name};
 pub use event::Event;
 pub use stage::{Illegal, Stage};
 pub use work::{Handoff, HeldAt, Setback, Slot, Work, backoff_ms};

@@ -76,6 +76,8 @@ impl Survey<'_> {
             writes: self.writes(&from),
             findings,
             expires_at: self.now.plus(limits::PLAN_TTL_MS),
+            storage_classes: self.asked.storage_classes.clone(),
+            deadlines: self.asked.deadlines.clone(),
         };
         let parts = fingerprint::parts(self, &plan);
         let refused = plan.findings.iter().any(|finding| finding.severity == crate::facts::Severity::Refuse);

@@ -100,6 +100,7 @@ fn a_volume_usable_twice_stops_the_next_ordinal_and_is_shown() {
         from: Some(name("east")),
         to: name("west"),
         order: Order::HighestFirst,
+        ..crate::input::PlanRequest::default()
     };
     let crate::Reply::Planned(plan) = world.answer(crate::Request::CreatePlan(asked)) else { panic!() };
     assert!(plan.findings.iter().any(|finding| finding.code == "P-volume-conflict"));

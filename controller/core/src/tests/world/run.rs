@@ -95,7 +95,13 @@ impl World {
     }
 
     pub(crate) fn plan(&mut self, from: &str, to: &str, order: Order) -> crate::Plan {
-        let asked = PlanRequest { workload: db(), from: Some(name(from)), to: name(to), order };
+        let asked = PlanRequest {
+            workload: db(),
+            from: Some(name(from)),
+            to: name(to),
+            order,
+            ..PlanRequest::default()
+        };
         match self.answer(Request::CreatePlan(asked)) {
             Reply::Planned(plan) => *plan,
             other => panic!("no plan: {other:?}"),
