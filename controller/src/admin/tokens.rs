@@ -26,10 +26,9 @@ use crate::{
 pub(super) fn requested_subject(from: Option<WireSubject>) -> Result<Subject, Failure> {
     match from {
         Some(WireSubject::Cluster(name)) => Ok(Subject::Cluster(spiffe::label(&name)?.to_owned())),
-        Some(WireSubject::Role(RoleSubject { role, name })) => Ok(Subject::Role {
-            role: role.parse::<Role>()?,
-            name: spiffe::label(&name)?.to_owned(),
-        }),
+        Some(WireSubject::Role(RoleSubject { role, name })) => {
+            Ok(Subject::Role { role: role.parse::<Role>()?, name: spiffe::label(&name)?.to_owned() })
+        }
         None => Err(wire::Error::Missing { field: "subject" }.into()),
     }
 }
@@ -42,34 +41,18 @@ pub async fn create(
     ttl_seconds: u32,
 ) -> Result<(JoinToken, Millis), Failure> {
     let (least, most) = (limits::MIN_TOKEN_TTL_SECONDS, limits::MAX_TOKEN_TTL_SECONDS);
-    let ttl = if ttl_seconds == 0 {
-        limits::DEFAULT_TOKEN_TTL_SECONDS
-    } else {
-        ttl_seconds
-    };
+    let ttl = if ttl_seconds == 0 { limits::DEFAULT_TOKEN_TTL_SECONDS } else { ttl_seconds };
     if !(least..=most).contains(&ttl) {
-        return Err(Failure::TokenTtl {
-            found: ttl_seconds,
-            least,
-            most,
-        });
+        return Err(Failure::TokenTtl { found: ttl_seconds, least, most });
     }
     let subject = match subject {
         Subject::Cluster(name) => CoreSubject::Cluster(ClusterName(name)),
-        Subject::Role { role, name } => CoreSubject::Role {
-            role: role.as_str().to_owned(),
-            name,
-        },
+        Subject::Role { role, name } => CoreSubject::Role { role: role.as_str().to_owned(), name },
         Subject::Controller => return Err(Failure::Contradiction),
     };
     let token = JoinToken::generate(authority.sha256());
     let expires_at = clock::now().plus(u64::from(ttl) * 1_000);
-    let ask = Ask::CreateToken {
-        hash: hash(&token),
-        subject,
-        expires_at,
-        by: String::new(),
-    };
+    let ask = Ask::CreateToken { hash: hash(&token), subject, expires_at, by: String::new() };
     match handle.ask(ask, limits::REQUEST_TIMEOUT).await? {
         Reply::TokenCreated => Ok((token, expires_at)),
         Reply::Rejected(rejection) => Err(rejection.into()),
@@ -79,13 +62,7 @@ pub async fn create(
 
 /// Uses a token up; whose it was.
 pub(super) async fn redeem(handle: &Handle, token: &JoinToken) -> Result<Subject, Failure> {
-    match handle
-        .ask(
-            Ask::RedeemToken { hash: hash(token) },
-            limits::REQUEST_TIMEOUT,
-        )
-        .await?
-    {
+    match handle.ask(Ask::RedeemToken { hash: hash(token) }, limits::REQUEST_TIMEOUT).await? {
         Reply::TokenRedeemed(kept) => subject(kept),
         Reply::Rejected(rejection) => Err(rejection.into()),
         _ => Err(Failure::Contradiction),
@@ -96,10 +73,7 @@ pub(super) async fn redeem(handle: &Handle, token: &JoinToken) -> Result<Subject
 fn subject(kept: CoreSubject) -> Result<Subject, Failure> {
     match kept {
         CoreSubject::Cluster(name) => Ok(Subject::Cluster(name.0)),
-        CoreSubject::Role { role, name } => Ok(Subject::Role {
-            role: role.parse()?,
-            name,
-        }),
+        CoreSubject::Role { role, name } => Ok(Subject::Role { role: role.parse()?, name }),
     }
 }
 

@@ -56,12 +56,7 @@ impl Journal for Scripted {
     }
 
     fn snapshot(&mut self, state: &[u8]) -> Result<(), journal::Error> {
-        self.with(|script| {
-            script.contents = Contents {
-                snapshot: Some(state.to_vec()),
-                entries: vec![],
-            }
-        });
+        self.with(|script| script.contents = Contents { snapshot: Some(state.to_vec()), entries: vec![] });
         Ok(())
     }
 }
@@ -86,9 +81,7 @@ fn token(number: usize) -> Request {
 }
 
 fn redeem(number: usize) -> Request {
-    Request::RedeemToken {
-        hash: TokenHash(format!("{number:064x}")),
-    }
+    Request::RedeemToken { hash: TokenHash(format!("{number:064x}")) }
 }
 
 const SOON: Duration = Duration::from_secs(10);
@@ -107,18 +100,12 @@ async fn a_restart_recovers_what_was_answered() {
 
     let (handle, running) = start(&journal);
     let redeemed = handle.ask(redeem(1), SOON).await;
-    assert_eq!(
-        redeemed,
-        Ok(Reply::TokenRedeemed(Subject::Cluster("east".into())))
-    );
+    assert_eq!(redeemed, Ok(Reply::TokenRedeemed(Subject::Cluster("east".into()))));
     stopped(handle, running).await;
 
     let (handle, running) = start(&journal);
     let again = handle.ask(redeem(1), SOON).await;
-    assert!(
-        matches!(again, Ok(Reply::Rejected(Rejection::TokenUsed(_)))),
-        "{again:?}"
-    );
+    assert!(matches!(again, Ok(Reply::Rejected(Rejection::TokenUsed(_)))), "{again:?}");
     stopped(handle, running).await;
 }
 
@@ -145,22 +132,13 @@ async fn nothing_of_a_failed_commit_gets_out() {
     journal.with(|script| script.fail = true);
     assert_eq!(handle.ask(token(2), SOON).await, Err(AskError::Stopped));
     assert_eq!(handle.ask(token(3), SOON).await, Err(AskError::Stopped));
-    let ended = running
-        .join()
-        .expect("no panic")
-        .expect_err("the loop ends with the error");
-    assert!(
-        matches!(ended, Error::Journal(journal::Error::Full { .. })),
-        "{ended}"
-    );
+    let ended = running.join().expect("no panic").expect_err("the loop ends with the error");
+    assert!(matches!(ended, Error::Journal(journal::Error::Full { .. })), "{ended}");
 
     journal.with(|script| script.fail = false);
     let (handle, running) = start(&journal);
     let lost = handle.ask(redeem(2), SOON).await;
-    assert!(
-        matches!(lost, Ok(Reply::Rejected(Rejection::TokenUnknown(_)))),
-        "{lost:?}"
-    );
+    assert!(matches!(lost, Ok(Reply::Rejected(Rejection::TokenUnknown(_)))), "{lost:?}");
     stopped(handle, running).await;
 }
 
@@ -171,26 +149,13 @@ async fn an_agent_that_does_not_read_loses_its_stream() {
     let (outbound, mut unread) = mpsc::channel(1);
     let (end, ended) = oneshot::channel();
     let (session, number) = oneshot::channel();
-    let resync = Box::new(Resync {
-        cluster_uid: "uid".into(),
-        instance_id: "i".into(),
-        ..Resync::default()
-    });
-    let attach = Attach {
-        cluster: "east".into(),
-        resync,
-        outbound,
-        end,
-        session,
-    };
+    let resync = Box::new(Resync { cluster_uid: "uid".into(), instance_id: "i".into(), ..Resync::default() });
+    let attach = Attach { cluster: "east".into(), resync, outbound, end, session };
     handle.attach(attach).await.expect("the loop runs");
     assert_eq!(number.await, Ok(Session(1)));
     // The welcome fills the queue; the core's set of governed Services does not fit any more.
     assert_eq!(ended.await, Ok(End::Slow));
-    assert!(matches!(
-        unread.recv().await,
-        Some(ToAgent::Attached { .. })
-    ));
+    assert!(matches!(unread.recv().await, Some(ToAgent::Attached { .. })));
     stopped(handle, running).await;
 }
 
@@ -200,15 +165,9 @@ async fn a_deadline_is_kept_and_the_request_happens_all_the_same() {
     journal.with(|script| script.slow = Duration::from_millis(300));
     let (handle, running) = start(&journal);
     let deadline = Duration::from_millis(20);
-    assert_eq!(
-        handle.ask(token(1), deadline).await,
-        Err(AskError::Deadline(deadline))
-    );
+    assert_eq!(handle.ask(token(1), deadline).await, Err(AskError::Deadline(deadline)));
     let redeemed = handle.ask(redeem(1), SOON).await;
-    assert!(
-        matches!(redeemed, Ok(Reply::TokenRedeemed(_))),
-        "{redeemed:?}"
-    );
+    assert!(matches!(redeemed, Ok(Reply::TokenRedeemed(_))), "{redeemed:?}");
     stopped(handle, running).await;
 }
 
@@ -226,13 +185,8 @@ async fn an_expired_token_is_told_apart() {
     };
     assert_eq!(handle.ask(ask, SOON).await, Ok(Reply::TokenCreated));
     tokio::time::sleep(clock::until(expires_at) + Duration::from_millis(1)).await;
-    let reply = handle
-        .ask(Request::RedeemToken { hash }, SOON)
-        .await
-        .expect("a reply");
-    let Reply::Rejected(rejection @ Rejection::TokenExpired(_)) = reply else {
-        panic!("{reply:?}")
-    };
+    let reply = handle.ask(Request::RedeemToken { hash }, SOON).await.expect("a reply");
+    let Reply::Rejected(rejection @ Rejection::TokenExpired(_)) = reply else { panic!("{reply:?}") };
     let status = tonic::Status::from(crate::status::Failure::from(rejection));
     assert_eq!(status.code(), tonic::Code::Unauthenticated);
     assert!(status.message().contains("expired"), "{status}");
@@ -270,8 +224,7 @@ async fn a_snapshot_comes_in_time_also_over_restarts() {
         let (handle, running) = start(&journal);
         churn(&handle, round).await;
         stopped(handle, running).await;
-        let entries =
-            journal.with(|script| script.contents.entries.iter().map(Vec::len).sum::<usize>());
+        let entries = journal.with(|script| script.contents.entries.iter().map(Vec::len).sum::<usize>());
         assert!(entries <= bound, "{entries} bytes of entries");
         snapshots += usize::from(entries < before);
         before = entries;
@@ -292,16 +245,8 @@ fn what_cannot_be_understood_is_not_skipped() {
     let journal = Scripted::default();
     journal.with(|script| script.contents.entries = vec![br#"{"from-the-future":{}}"#.to_vec()]);
     let error = recover(&mut journal.clone()).expect_err("an entry of another version");
-    assert!(
-        matches!(error, RecoveryError::Entry { index: 0, .. }),
-        "{error}"
-    );
-    journal.with(|script| {
-        script.contents = Contents {
-            snapshot: Some(b"{}x".to_vec()),
-            entries: vec![],
-        }
-    });
+    assert!(matches!(error, RecoveryError::Entry { index: 0, .. }), "{error}");
+    journal.with(|script| script.contents = Contents { snapshot: Some(b"{}x".to_vec()), entries: vec![] });
     let error = recover(&mut journal.clone()).expect_err("a snapshot of another version");
     assert!(matches!(error, RecoveryError::Snapshot(_)), "{error}");
 }

@@ -15,33 +15,19 @@ use super::objects::{to_claimed_list, to_description, to_epochs, to_manifest, to
 /// A command.
 #[must_use]
 pub fn command(from: Command) -> wire::Command {
-    let Command {
-        id,
-        epoch: Epoch(epoch),
-        timeout_ms,
-        workload,
-        migration,
-        generation,
-        body,
-    } = from;
+    let Command { id, epoch: Epoch(epoch), timeout_ms, workload, migration, generation, body } = from;
     wire::Command {
         id: id.0,
         epoch,
         timeout_ms,
-        workload: Some(wire::Workload {
-            namespace: workload.namespace,
-            name: workload.name,
-        }),
+        workload: Some(wire::Workload { namespace: workload.namespace, name: workload.name }),
         migration: migration.map(|id| id.0).unwrap_or_default(),
         generation,
         body: Some(body_of(body)),
     }
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "exhaustive: one short arm for each command"
-)]
+#[expect(clippy::too_many_lines, reason = "exhaustive: one short arm for each command")]
 fn body_of(from: CommandBody) -> Body {
     match from {
         CommandBody::InspectSource { target_pod_cidrs } => {
@@ -61,41 +47,31 @@ fn body_of(from: CommandBody) -> Body {
             source_pod_cidrs,
             pod_cidrs,
         }),
-        CommandBody::PrepareSource {
-            stateful_set_uid,
-            slice,
-            epochs,
-        } => Body::PrepareSource(wire::PrepareSource {
-            stateful_set_uid,
-            slice: Some(to_slice(slice)),
-            epochs: to_epochs(epochs),
-        }),
-        CommandBody::PrepareTarget {
-            description,
-            slice,
-            epochs,
-            known_uids,
-        } => Body::PrepareTarget(wire::PrepareTarget {
-            description: Some(to_description(*description)),
-            slice: Some(to_slice(slice)),
-            epochs: to_epochs(epochs),
-            known_uids,
-        }),
-        CommandBody::Hold {
-            max_unavailable,
-            stateful_set_uid,
-            slice,
-            ordinal,
-            source,
-            volumes,
-        } => Body::Hold(wire::Hold {
-            max_unavailable,
-            stateful_set_uid,
-            slice: Some(to_slice(slice)),
-            ordinal,
-            source,
-            volumes: volumes.into_iter().map(volume_id).collect(),
-        }),
+        CommandBody::PrepareSource { stateful_set_uid, slice, epochs } => {
+            Body::PrepareSource(wire::PrepareSource {
+                stateful_set_uid,
+                slice: Some(to_slice(slice)),
+                epochs: to_epochs(epochs),
+            })
+        }
+        CommandBody::PrepareTarget { description, slice, epochs, known_uids } => {
+            Body::PrepareTarget(wire::PrepareTarget {
+                description: Some(to_description(*description)),
+                slice: Some(to_slice(slice)),
+                epochs: to_epochs(epochs),
+                known_uids,
+            })
+        }
+        CommandBody::Hold { max_unavailable, stateful_set_uid, slice, ordinal, source, volumes } => {
+            Body::Hold(wire::Hold {
+                max_unavailable,
+                stateful_set_uid,
+                slice: Some(to_slice(slice)),
+                ordinal,
+                source,
+                volumes: volumes.into_iter().map(volume_id).collect(),
+            })
+        }
         CommandBody::Release {
             ordinal,
             stateful_set_uid,
@@ -128,64 +104,42 @@ fn body_of(from: CommandBody) -> Body {
             volumes: to_claimed_list(volumes),
             storage_classes: storage_classes.into_iter().collect(),
         }),
-        CommandBody::Retire { ordinal, volumes } => Body::Retire(wire::Retire {
-            ordinal,
-            volumes: to_claimed_list(volumes),
-        }),
-        CommandBody::Settle {
-            max_unavailable,
-            last,
-            target,
-            originals,
-        } => Body::Settle(wire::Settle {
+        CommandBody::Retire { ordinal, volumes } => {
+            Body::Retire(wire::Retire { ordinal, volumes: to_claimed_list(volumes) })
+        }
+        CommandBody::Settle { max_unavailable, last, target, originals } => Body::Settle(wire::Settle {
             max_unavailable,
             last,
             target,
             originals: originals.and_then(to_manifest),
         }),
-        CommandBody::Fence {
-            ordinal,
-            stateful_set_uid,
-            from_slice,
-            to_slice: to,
-            volumes,
-        } => Body::Fence(wire::Fence {
-            ordinal,
-            stateful_set_uid,
-            from_slice: Some(to_slice(from_slice)),
-            to_slice: Some(to_slice(to)),
-            volumes: to_claimed_list(volumes),
-        }),
-        CommandBody::Reclaim {
-            ordinal,
-            stateful_set_uid,
-            from_slice,
-            to_slice: to,
-            volumes,
-        } => Body::Reclaim(wire::Reclaim {
-            ordinal,
-            stateful_set_uid,
-            from_slice: Some(to_slice(from_slice)),
-            to_slice: Some(to_slice(to)),
-            volumes: to_claimed_list(volumes),
-        }),
-        CommandBody::Unprepare {
-            target,
-            stateful_set_uid,
-            originals,
-            epochs,
-        } => Body::Unprepare(wire::Unprepare {
-            target,
-            stateful_set_uid,
-            originals: originals.and_then(to_manifest),
-            epochs: to_epochs(epochs),
-        }),
-        CommandBody::Finish {
-            stateful_set_uid,
-            ordinals,
-            accept,
-            watch_ms,
-        } => Body::Finish(wire::Finish {
+        CommandBody::Fence { ordinal, stateful_set_uid, from_slice, to_slice: to, volumes } => {
+            Body::Fence(wire::Fence {
+                ordinal,
+                stateful_set_uid,
+                from_slice: Some(to_slice(from_slice)),
+                to_slice: Some(to_slice(to)),
+                volumes: to_claimed_list(volumes),
+            })
+        }
+        CommandBody::Reclaim { ordinal, stateful_set_uid, from_slice, to_slice: to, volumes } => {
+            Body::Reclaim(wire::Reclaim {
+                ordinal,
+                stateful_set_uid,
+                from_slice: Some(to_slice(from_slice)),
+                to_slice: Some(to_slice(to)),
+                volumes: to_claimed_list(volumes),
+            })
+        }
+        CommandBody::Unprepare { target, stateful_set_uid, originals, epochs } => {
+            Body::Unprepare(wire::Unprepare {
+                target,
+                stateful_set_uid,
+                originals: originals.and_then(to_manifest),
+                epochs: to_epochs(epochs),
+            })
+        }
+        CommandBody::Finish { stateful_set_uid, ordinals, accept, watch_ms } => Body::Finish(wire::Finish {
             stateful_set_uid,
             ordinals: ordinals.into_iter().map(finished_ordinal).collect(),
             accept,
@@ -195,25 +149,12 @@ fn body_of(from: CommandBody) -> Body {
 }
 
 fn finished_ordinal(from: FinishedOrdinal) -> wire::FinishedOrdinal {
-    let FinishedOrdinal {
-        ordinal,
-        epoch: Epoch(epoch),
-        claims,
-        volumes,
-    } = from;
-    wire::FinishedOrdinal {
-        ordinal,
-        epoch,
-        claims,
-        volumes: volumes.into_iter().map(volume_id).collect(),
-    }
+    let FinishedOrdinal { ordinal, epoch: Epoch(epoch), claims, volumes } = from;
+    wire::FinishedOrdinal { ordinal, epoch, claims, volumes: volumes.into_iter().map(volume_id).collect() }
 }
 
 fn volume_id(from: VolumeId) -> wire::VolumeId {
-    wire::VolumeId {
-        driver: from.driver,
-        handle: from.handle,
-    }
+    wire::VolumeId { driver: from.driver, handle: from.handle }
 }
 
 /// The complete set of governed Services.
@@ -221,10 +162,7 @@ fn volume_id(from: VolumeId) -> wire::VolumeId {
 pub fn governed(services: Vec<ServiceName>) -> wire::Governed {
     let services = services
         .into_iter()
-        .map(|ServiceName { namespace, name }| wire::GovernedService {
-            namespace,
-            service: name,
-        })
+        .map(|ServiceName { namespace, name }| wire::GovernedService { namespace, service: name })
         .collect();
     wire::Governed { services }
 }
@@ -232,12 +170,7 @@ pub fn governed(services: Vec<ServiceName>) -> wire::Governed {
 /// Another cluster's endpoints.
 #[must_use]
 pub fn mirror(from: Mirror) -> wire::Mirror {
-    let Mirror {
-        origin,
-        report,
-        origin_pod_cidrs,
-        origin_instance_id,
-    } = from;
+    let Mirror { origin, report, origin_pod_cidrs, origin_instance_id } = from;
     wire::Mirror {
         namespace: report.service.namespace,
         service: report.service.name,
@@ -252,39 +185,11 @@ pub fn mirror(from: Mirror) -> wire::Mirror {
 }
 
 fn endpoint(from: Endpoint) -> wire::Endpoint {
-    let Endpoint {
-        address,
-        hostname,
-        ready,
-        serving,
-        terminating,
-        zone,
-        pod_ready,
-        pod_uid,
-    } = from;
-    wire::Endpoint {
-        address,
-        hostname,
-        ready,
-        serving,
-        terminating,
-        zone,
-        pod_ready,
-        pod_uid,
-    }
+    let Endpoint { address, hostname, ready, serving, terminating, zone, pod_ready, pod_uid } = from;
+    wire::Endpoint { address, hostname, ready, serving, terminating, zone, pod_ready, pod_uid }
 }
 
 fn port(from: EndpointPort) -> wire::EndpointPort {
-    let EndpointPort {
-        name,
-        protocol,
-        port,
-        app_protocol,
-    } = from;
-    wire::EndpointPort {
-        name,
-        protocol,
-        port,
-        app_protocol,
-    }
+    let EndpointPort { name, protocol, port, app_protocol } = from;
+    wire::EndpointPort { name, protocol, port, app_protocol }
 }

@@ -7,9 +7,9 @@
 use ferry_core::{
     CommandId, Epoch,
     facts::{
-        Adopted, Fenced, Finished, Held, Outcome, OutcomeResult, Progress, Reclaimed, Refusal,
-        RefusalCode, Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared,
-        TargetReport, Unknown, Unprepared,
+        Adopted, Fenced, Finished, Held, Outcome, OutcomeResult, Progress, Reclaimed, Refusal, RefusalCode,
+        Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
+        Unprepared,
     },
 };
 use ferry_proto::agent::v1::{self as wire, outcome::Result as Wire};
@@ -27,10 +27,7 @@ pub fn progress(from: wire::Progress) -> Result<Progress, Error> {
         Ok(wire::StepState::Waiting) => StepState::Waiting,
         Ok(wire::StepState::Done) => StepState::Done,
         Ok(wire::StepState::Unspecified) | Err(_) => {
-            return Err(Error::Enum {
-                field: "progress.state",
-                found: from.state,
-            });
+            return Err(Error::Enum { field: "progress.state", found: from.state });
         }
     };
     Ok(Progress {
@@ -51,10 +48,7 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
         Wire::TargetReport(from) => OutcomeResult::TargetReport(TargetReport {
             findings: objects::findings(from.findings)?,
             stateful_set_uid: identifier("target_report.stateful_set_uid", from.stateful_set_uid)?,
-            slice: from
-                .slice
-                .map(|slice| check::slice("target_report.slice", Some(slice)))
-                .transpose()?,
+            slice: from.slice.map(|slice| check::slice("target_report.slice", Some(slice))).transpose()?,
             planned_writes: objects::writes(from.planned_writes)?,
         }),
         Wire::SourcePrepared(from) => OutcomeResult::SourcePrepared(SourcePrepared {
@@ -62,10 +56,7 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             stateful_set: objects::manifest(from.stateful_set)?,
         }),
         Wire::TargetPrepared(from) => OutcomeResult::TargetPrepared(TargetPrepared {
-            stateful_set_uid: some_identifier(
-                "target_prepared.stateful_set_uid",
-                from.stateful_set_uid,
-            )?,
+            stateful_set_uid: some_identifier("target_prepared.stateful_set_uid", from.stateful_set_uid)?,
             slice: check::slice("target_prepared.slice", from.slice)?,
         }),
         Wire::Held(from) => OutcomeResult::Held(Held {
@@ -89,19 +80,14 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             epoch_kept: Epoch(from.epoch_kept),
         }),
         Wire::Retired(from) => OutcomeResult::Retired(Retired {
-            pv_names: each(
-                "retired.pv_names",
-                limits::MAX_LIST,
-                from.pv_names,
-                |name| check::name("retired.pv_names", name),
-            )?,
+            pv_names: each("retired.pv_names", limits::MAX_LIST, from.pv_names, |name| {
+                check::name("retired.pv_names", name)
+            })?,
         }),
         Wire::Settled(wire::Settled {}) => OutcomeResult::Settled,
         // No command that asks for these is sent by this version.
         Wire::Fenced(_) | Wire::Reclaimed(_) | Wire::Unprepared(_) | Wire::Finished(_) => {
-            return Err(Error::Missing {
-                field: "outcome.result",
-            });
+            return Err(Error::Missing { field: "outcome.result" });
         }
         Wire::Fenced(from) => OutcomeResult::Fenced(Fenced {
             epoch_kept: Epoch(from.epoch_kept),
@@ -121,9 +107,9 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             volumes: objects::claimed_list(from.volumes)?,
             epoch_kept: Epoch(from.epoch_kept),
         }),
-        Wire::Unprepared(from) => OutcomeResult::Unprepared(Unprepared {
-            left: lines("unprepared.left", from.left)?,
-        }),
+        Wire::Unprepared(from) => {
+            OutcomeResult::Unprepared(Unprepared { left: lines("unprepared.left", from.left)? })
+        }
         Wire::Finished(from) => OutcomeResult::Finished(finished(from)?),
         Wire::Refusal(from) => OutcomeResult::Refusal(Refusal {
             code: refusal_code(from.code)?,
@@ -135,10 +121,7 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             step: check::step(from.step)?,
         }),
     };
-    Ok(Outcome {
-        command_id: CommandId(some_identifier("outcome.command_id", from.command_id)?),
-        result,
-    })
+    Ok(Outcome { command_id: CommandId(some_identifier("outcome.command_id", from.command_id)?), result })
 }
 
 fn lines(field: &'static str, from: Vec<String>) -> Result<Vec<String>, Error> {
@@ -166,9 +149,8 @@ fn refusal_code(from: i32) -> Result<RefusalCode, Error> {
         Ok(wire::RefusalCode::NotReady) => Ok(RefusalCode::NotReady),
         Ok(wire::RefusalCode::Conflict) => Ok(RefusalCode::Conflict),
         Ok(wire::RefusalCode::Denied) => Ok(RefusalCode::Denied),
-        Ok(wire::RefusalCode::Unspecified) | Err(_) => Err(Error::Enum {
-            field: "refusal.code",
-            found: from,
-        }),
+        Ok(wire::RefusalCode::Unspecified) | Err(_) => {
+            Err(Error::Enum { field: "refusal.code", found: from })
+        }
     }
 }
