@@ -4,7 +4,10 @@
 //! `Watch` sends the latest picture of a migration whenever it changed and skips what a slow reader missed. Who may
 //! call what has been decided before a request gets here.
 
+mod audit;
+mod control;
 mod enroll;
+mod storage;
 mod tokens;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -92,7 +95,7 @@ impl AdminService for Admin {
         let wire::CreateTokenRequest { subject, ttl_seconds } = request.into_inner();
         let subject = tokens::requested_subject(subject)?;
         let (token, expires_at) =
-            tokens::create(&self.handle, &self.authority, subject.clone(), ttl_seconds).await?;
+            tokens::create(&self.handle, &self.authority, subject.clone(), ttl_seconds, &by).await?;
         tracing::info!(%by, ?subject, "made a join token");
         let expires_unix_ms = i64::try_from(expires_at.0).unwrap_or(i64::MAX);
         Ok(Response::new(wire::CreateTokenResponse { token: token.reveal(), expires_unix_ms }))
@@ -169,72 +172,72 @@ impl AdminService for Admin {
 
     async fn pause_migration(
         &self,
-        _request: Request<wire::PauseMigrationRequest>,
+        request: Request<wire::PauseMigrationRequest>,
     ) -> Result<Response<wire::PauseMigrationResponse>, Status> {
-        Err(Status::unimplemented("PauseMigration is not served by this version"))
+        Ok(Response::new(control::pause(self, request).await?))
     }
 
     async fn resume_migration(
         &self,
-        _request: Request<wire::ResumeMigrationRequest>,
+        request: Request<wire::ResumeMigrationRequest>,
     ) -> Result<Response<wire::ResumeMigrationResponse>, Status> {
-        Err(Status::unimplemented("ResumeMigration is not served by this version"))
+        Ok(Response::new(control::resume(self, request).await?))
     }
 
     async fn rollback_migration(
         &self,
-        _request: Request<wire::RollbackMigrationRequest>,
+        request: Request<wire::RollbackMigrationRequest>,
     ) -> Result<Response<wire::RollbackMigrationResponse>, Status> {
-        Err(Status::unimplemented("RollbackMigration is not served by this version"))
+        Ok(Response::new(control::rollback(self, request).await?))
     }
 
     async fn finish_migration(
         &self,
-        _request: Request<wire::FinishMigrationRequest>,
+        request: Request<wire::FinishMigrationRequest>,
     ) -> Result<Response<wire::FinishMigrationResponse>, Status> {
-        Err(Status::unimplemented("FinishMigration is not served by this version"))
+        Ok(Response::new(control::finish(self, request).await?))
     }
 
     async fn list_audit(
         &self,
-        _request: Request<wire::ListAuditRequest>,
+        request: Request<wire::ListAuditRequest>,
     ) -> Result<Response<wire::ListAuditResponse>, Status> {
-        Err(Status::unimplemented("ListAudit is not served by this version"))
+        Ok(Response::new(audit::list(self, request).await?))
     }
 
     async fn set_storage_domain(
         &self,
-        _request: Request<wire::SetStorageDomainRequest>,
+        request: Request<wire::SetStorageDomainRequest>,
     ) -> Result<Response<wire::SetStorageDomainResponse>, Status> {
-        Err(Status::unimplemented("SetStorageDomain is not served by this version"))
+        Ok(Response::new(storage::set_domain(self, request).await?))
     }
 
     async fn list_storage_domains(
         &self,
-        _request: Request<wire::ListStorageDomainsRequest>,
+        request: Request<wire::ListStorageDomainsRequest>,
     ) -> Result<Response<wire::ListStorageDomainsResponse>, Status> {
-        Err(Status::unimplemented("ListStorageDomains is not served by this version"))
+        Ok(Response::new(storage::list_domains(self, request).await?))
     }
 
     async fn add_storage_map(
         &self,
-        _request: Request<wire::AddStorageMapRequest>,
+        request: Request<wire::AddStorageMapRequest>,
     ) -> Result<Response<wire::AddStorageMapResponse>, Status> {
-        Err(Status::unimplemented("AddStorageMap is not served by this version"))
+        Ok(Response::new(storage::add_map(self, request).await?))
     }
 
     async fn remove_storage_map(
         &self,
-        _request: Request<wire::RemoveStorageMapRequest>,
+        request: Request<wire::RemoveStorageMapRequest>,
     ) -> Result<Response<wire::RemoveStorageMapResponse>, Status> {
-        Err(Status::unimplemented("RemoveStorageMap is not served by this version"))
+        Ok(Response::new(storage::remove_map(self, request).await?))
     }
 
     async fn list_storage_maps(
         &self,
-        _request: Request<wire::ListStorageMapsRequest>,
+        request: Request<wire::ListStorageMapsRequest>,
     ) -> Result<Response<wire::ListStorageMapsResponse>, Status> {
-        Err(Status::unimplemented("ListStorageMaps is not served by this version"))
+        Ok(Response::new(storage::list_maps(self, request).await?))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::WatchResponse, Status>> + Send>>;

@@ -9,20 +9,23 @@
 
 mod agents;
 mod handle;
+mod reading;
 mod recovery;
 mod watchers;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use ferry_core::{ClusterName, Core, Effect, Entry, Input, Millis, Reply, RequestId, Session};
+use ferry_core::{AuditRecord, ClusterName, Core, Effect, Entry, Input, Millis, Reply, RequestId, Session};
 use tokio::sync::{mpsc, oneshot};
 
 pub use agents::{Attach, End, ToAgent};
-pub use handle::{AskError, Counters, Handle};
+pub use handle::{AskError, AuditPage, AuditQuery, Counters, Handle, LedgerCopy};
+pub use reading::copy;
 pub use recovery::{Error as RecoveryError, Recovered, recover};
 pub use watchers::{Change, Migrations, Watcher};
 
 use crate::{
+    audit::{Intent, Seen},
     clock,
     journal::{self, Journal},
     limits,
@@ -52,6 +55,9 @@ pub struct EventLoop {
     agents: Agents,
     waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
+    /// What those who wait asked for, as the audit log will have it.
+    intents: BTreeMap<RequestId, Intent>,
+    custodies: Seen,
     migrations: Arc<Migrations>,
     counters: Arc<Counters>,
     wake_at: Option<Millis>,
@@ -73,12 +79,15 @@ enum Release {
     },
     /// An effect of the core.
     Effect(Effect),
+    /// Everything that is durable, this batch included, for whoever makes a backup.
+    Copy(oneshot::Sender<Result<LedgerCopy, Error>>),
 }
 
 /// A batch under way.
 #[derive(Default)]
 struct Batch {
     entries: Vec<Entry>,
+    audit: Vec<AuditRecord>,
     releases: Vec<Release>,
     stop: bool,
 }
@@ -101,6 +110,7 @@ impl EventLoop {
         let (sender, messages) = mpsc::channel(limits::INPUT_QUEUE);
         let migrations = Arc::new(Migrations::new(core.state()));
         let counters = Arc::new(Counters::default());
+        let custodies = Seen::of(core.state());
         let handle = Handle::new(sender, Arc::clone(&migrations), Arc::clone(&counters));
         let event_loop = Self {
             core,
@@ -109,6 +119,8 @@ impl EventLoop {
             agents: Agents::default(),
             waiting: BTreeMap::new(),
             next_request: 0,
+            intents: BTreeMap::new(),
+            custodies,
             migrations,
             counters,
             // Whatever the recovered state waits for is asked for at once.
@@ -139,7 +151,7 @@ impl EventLoop {
             if let Some(message) = next {
                 self.take(message, &mut batch);
             }
-            self.commit(&batch.entries)?;
+            self.commit(&batch)?;
             for release in batch.releases {
                 self.release(release);
             }
@@ -182,6 +194,9 @@ impl EventLoop {
                     self.next_request += 1;
                     let request = RequestId(self.next_request);
                     self.waiting.insert(request, answer);
+                    if let Some(intent) = Intent::of(&body) {
+                        self.intents.insert(request, intent);
+                    }
                     self.step(Input::Request { request, body }, batch);
                 }
             }
@@ -194,25 +209,44 @@ impl EventLoop {
                     batch.releases.insert(at, Release::Welcome { cluster, session, generation });
                 }
             }
+            Message::Audit { query, answer } => {
+                // Whoever asked may have given up.
+                let _gave_up = answer.send(self.audit_page(&query));
+            }
+            Message::Copy(answer) => batch.releases.push(Release::Copy(answer)),
             Message::Stop => batch.stop = true,
         }
     }
 
     fn step(&mut self, input: Input, batch: &mut Batch) {
-        let decision = self.core.step(input, clock::now());
+        let now = clock::now();
+        let decision = self.core.step(input, now);
         self.wake_at = decision.wake_at;
+        for effect in &decision.effects {
+            let Effect::Reply { request, reply } = effect else { continue };
+            let intent = self.intents.remove(request);
+            batch.audit.extend(intent.and_then(|intent| intent.answered(reply, now)));
+        }
+        batch.audit.extend(self.custodies.changes(&decision.entries, self.core.state(), now));
         batch.entries.extend(decision.entries);
         batch.releases.extend(decision.effects.into_iter().map(Release::Effect));
         self.counters.stepped();
     }
 
-    fn commit(&mut self, entries: &[Entry]) -> Result<(), Error> {
-        if entries.is_empty() {
+    fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
+        // What is for the audit log alone changes no state, and need not be replayed.
+        let entries = batch.entries.iter().filter(|entry| !matches!(entry, Entry::Audited(_)));
+        let entries = entries.map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let said = batch.entries.iter().filter_map(|entry| match entry {
+            Entry::Audited(record) => Some(&**record),
+            _ => None,
+        });
+        let audit = said.chain(&batch.audit).map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        if entries.is_empty() && audit.is_empty() {
             return Ok(());
         }
-        let encoded = entries.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
-        self.journal.append(&encoded)?;
-        self.bytes_since_snapshot += encoded.iter().map(|entry| entry.len() as u64).sum::<u64>();
+        self.journal.append(&entries, &audit)?;
+        self.bytes_since_snapshot += entries.iter().map(|entry| entry.len() as u64).sum::<u64>();
         self.counters.committed(entries.len() as u64);
         Ok(())
     }
@@ -222,6 +256,11 @@ impl EventLoop {
             Release::Welcome { cluster, session, generation } => {
                 let name = cluster.clone();
                 return self.agents.send(&cluster, session, ToAgent::Attached { cluster: name, generation });
+            }
+            Release::Copy(answer) => {
+                // Whoever asked may have given up.
+                let _gave_up = answer.send(self.copy());
+                return;
             }
             Release::Effect(effect) => effect,
         };

@@ -21,7 +21,8 @@ use tonic::transport::Server;
 use crate::{
     admin::{self, Admin, Enrolment},
     authz::AuthorizeLayer,
-    event_loop::{self, AskError, EventLoop, Handle, Recovered},
+    backup,
+    event_loop::{self, AskError, EventLoop, Handle, LedgerCopy, Recovered},
     identity::{
         authority::{self, Authority},
         files,
@@ -121,6 +122,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
 
     let first = recovered.core.state().tokens.made == 0;
     let (handle, mut ended) = start_loop(recovered, journal)?;
+    let backups = serve_backups(&options, &handle, &authority);
     let renewal = tokio::spawn(tls::renew_forever(credential, Arc::clone(&authority), names, provider));
     let down = CancellationToken::new();
     let serving = async {
@@ -157,8 +159,27 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         ended = &mut ended => return outcome(ended),
     }
     renewal.abort();
+    if let Some(backups) = backups {
+        backups.abort();
+    }
     handle.stop().await;
     outcome(ended.await)
+}
+
+/// Hands out backups locally. Without that everything else works, so it is no reason not to.
+fn serve_backups(
+    options: &Options,
+    handle: &Handle,
+    authority: &Arc<Authority>,
+) -> Option<tokio::task::JoinHandle<()>> {
+    let ca = options.ca.is_none().then(|| authority::path(&options.data));
+    match backup::Server::bind(&options.data, handle.clone(), Arc::clone(authority), ca) {
+        Ok(server) => Some(tokio::spawn(server.run())),
+        Err(error) => {
+            tracing::warn!(%error, "no backups while this controller runs; stop it to take one");
+            None
+        }
+    }
 }
 
 fn open_authority(options: &Options) -> Result<Authority, authority::Error> {
@@ -178,10 +199,25 @@ pub async fn admin_token(options: Options, name: &str) -> Result<JoinToken, Erro
     let authority = open_authority(&options)?;
     let (handle, ended) = start_loop(recovered, journal)?;
     let subject = Subject::Role { role: Role::Admin, name: name.to_owned() };
-    let made = admin::create_token(&handle, &authority, subject, 0).await;
+    let made = admin::create_token(&handle, &authority, subject, 0, "local").await;
     handle.stop().await;
     outcome(ended.await)?;
     made.map(|(token, _)| token).map_err(Error::FirstCredential)
+}
+
+/// Everything that the journal of a stopped controller holds, and its CA.
+pub fn stopped(options: &Options) -> Result<(LedgerCopy, Authority), Box<Error>> {
+    if !Embedded::exists(&options.data) {
+        let path = options.data.clone();
+        return Err(Box::new(journal::Error::Lost { path }.into()));
+    }
+    let read = || {
+        let mut journal = Embedded::open(&options.data)?;
+        let core = event_loop::recover(&mut journal)?.core;
+        let copy = event_loop::copy(&core, &mut journal).map_err(Error::Commit)?;
+        Ok((copy, open_authority(options)?))
+    };
+    read().map_err(Box::new)
 }
 
 type Ended = Result<Result<(), event_loop::Error>, oneshot::error::RecvError>;
@@ -259,7 +295,7 @@ async fn show_first_credential(
 ) -> Result<(), Error> {
     let subject = Subject::Role { role: Role::Admin, name: "admin".to_owned() };
     let (token, _) =
-        admin::create_token(handle, authority, subject, 0).await.map_err(Error::FirstCredential)?;
+        admin::create_token(handle, authority, subject, 0, "local").await.map_err(Error::FirstCredential)?;
     let server = match options.names.first() {
         Some(name) if address.ip().is_unspecified() => format!("{name}:{}", address.port()),
         None if address.ip().is_unspecified() => format!("localhost:{}", address.port()),

@@ -85,10 +85,6 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             })?,
         }),
         Wire::Settled(wire::Settled {}) => OutcomeResult::Settled,
-        // No command that asks for these is sent by this version.
-        Wire::Fenced(_) | Wire::Reclaimed(_) | Wire::Unprepared(_) | Wire::Finished(_) => {
-            return Err(Error::Missing { field: "outcome.result" });
-        }
         Wire::Fenced(from) => OutcomeResult::Fenced(Fenced {
             epoch_kept: Epoch(from.epoch_kept),
             slice: check::slice("fenced.slice", from.slice)?,
