@@ -38,6 +38,10 @@ pub const LIST_PAGES: usize = 200;
 pub const LIST_KEPT: usize = 20_000;
 /// Single reads under way at once in an inspection.
 pub const READS_AT_ONCE: usize = 16;
+/// Addresses of a workload's replicas that a description carries and the target tries.
+pub const LISTENERS: usize = 16;
+/// Time for one connection to a replica in the other cluster.
+pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Attempts of one executor: each begins again from what the cluster shows.
 pub const ATTEMPTS: usize = 100;
 /// First pause between two attempts.

@@ -179,8 +179,11 @@ async fn target(
     known_uids: Vec<String>,
 ) -> Result<TargetReport> {
     let ctx = context(clusters.client("west"), "west", namespace);
-    let description = Some(description.clone());
-    let command = InspectTarget { description, known_uids, ..InspectTarget::default() };
+    // Nothing listens in a simulated pod.
+    let description = Some(Description { listeners: Vec::new(), ..description.clone() });
+    let (source_pod_cidrs, pod_cidrs) = (vec!["10.61.0.0/16".to_owned()], vec!["10.62.0.0/16".to_owned()]);
+    let command =
+        InspectTarget { description, known_uids, source_pod_cidrs, pod_cidrs, ..InspectTarget::default() };
     match inspect::target(&ctx, command).await {
         Ok(Evidence::TargetReport(report)) => Ok(report),
         other => bail!("no report: {other:?}"),

@@ -33,6 +33,7 @@ mod settle;
 mod slice_patch;
 mod stateful_set;
 pub mod tombstone;
+pub(crate) mod topology;
 mod travel;
 mod volumes;
 mod wait;

@@ -19,6 +19,9 @@ pub const LABEL: &str = "ferry.dev/tombstone";
 /// `spec.volumeName` of every tombstone: PersistentVolumes' names are DNS subdomains, this is none.
 pub const VOLUME_NAME: &str = "ferry.dev/TOMBSTONE";
 
+/// What a tombstone asks for: nothing is provisioned, but quotas and LimitRanges count it.
+pub(crate) const SIZE: &str = "1Mi";
+
 /// Whether the claim is a tombstone.
 pub(crate) fn is(claim: &Value) -> bool {
     object::label(claim, LABEL) == Some("true") && object::text(claim, "/spec/volumeName") == VOLUME_NAME
@@ -145,7 +148,7 @@ fn body(key: &Key, epoch: u64) -> Value {
         },
         "spec": {
             "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Mi"}},
+            "resources": {"requests": {"storage": SIZE}},
             "storageClassName": "",
             "volumeName": VOLUME_NAME,
         },

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 
-use ferry_proto::agent::v1::Description;
+use ferry_proto::agent::v1::{Description, Listener};
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         autoscaling::v2::HorizontalPodAutoscaler,
+        coordination::v1::Lease,
         core::v1::{ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service, ServiceAccount},
         discovery::v1::EndpointSlice,
         policy::v1::PodDisruptionBudget,
@@ -22,6 +23,8 @@ use k8s_openapi::{
 use serde_json::Value;
 
 use super::{
+    network::{Network, Reached},
+    place::Place,
     read::{Exists, Optional, Seen},
     shape::Shape,
 };
@@ -51,6 +54,8 @@ pub(crate) enum OrdinalsProbe {
 pub(crate) struct Source {
     /// When it was read.
     pub now: Timestamp,
+    /// The name by which the controller knows this cluster.
+    pub cluster: String,
     /// The API server.
     pub server: Server,
     /// The StatefulSet and its shape.
@@ -85,6 +90,16 @@ pub(crate) struct Source {
     pub config_maps: BTreeMap<String, Seen<ConfigMap>>,
     /// The ServiceAccount that the template names, unless it is the default one.
     pub service_account: Option<Seen<ServiceAccount>>,
+    /// Annotations of the Secrets that the template names, by their names; those that may not be read are left out.
+    pub secrets: BTreeMap<String, BTreeMap<String, String>>,
+    /// Leases of the namespace.
+    pub leases: Optional<Lease>,
+    /// ConfigMaps of the namespace through which somebody may elect a leader.
+    pub elections: Vec<ConfigMap>,
+    /// EndpointSlices of the governing Service.
+    pub endpoint_slices: Vec<EndpointSlice>,
+    /// The network here.
+    pub network: Network,
 }
 
 impl Source {
@@ -146,6 +161,14 @@ pub(crate) struct Target {
     pub pod_dry_run: DryRun,
     /// The dry run of the StatefulSet, or the StatefulSet itself where ours is here.
     pub set_dry_run: DryRun,
+    /// Classes, nodes and quotas here.
+    pub place: Place,
+    /// The network here.
+    pub network: Network,
+    /// Pod networks that this cluster declared.
+    pub pod_cidrs: Vec<String>,
+    /// What became of connections to replicas in the source.
+    pub tried: Vec<(Listener, Reached)>,
 }
 
 impl Target {

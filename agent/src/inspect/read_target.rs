@@ -28,6 +28,8 @@ use super::{
     dry_run,
     facts::{DryRun, Target},
     k04_collision, k05_csi,
+    network::{self, Network},
+    place::Place,
     read::{self, Exists, Seen},
     read_source::{objects, server},
     shape::Shape,
@@ -50,6 +52,7 @@ pub(crate) async fn read(
     command: InspectTarget,
     volumes: &[PersistentVolume],
 ) -> Result<Target, Stop> {
+    let place = Place::read(ctx, &command).await?;
     let description = command.description.ok_or_else(|| unreadable("no description"))?;
     let manifest = description.stateful_set.as_ref().ok_or_else(|| unreadable("no StatefulSet"))?;
     let described: StatefulSet = parsed(manifest)?;
@@ -65,7 +68,9 @@ pub(crate) async fn read(
     let (dependencies, required, volume_secrets) =
         try_join!(dependencies(ctx, &description), required(ctx, &description), secrets(ctx, volumes),)?;
     let probed = if namespace_exists { namespace } else { OTHER_NAMESPACE };
-    let server = server(ctx, probed).await?;
+    let tried = async { Ok(network::try_listeners(&description.listeners).await) };
+    let (server, network, tried) =
+        try_join!(server(ctx, probed), Network::read(ctx, &command.source_pod_cidrs), tried)?;
     let mut facts = Target {
         server,
         description,
@@ -86,6 +91,10 @@ pub(crate) async fn read(
         volume_secrets,
         pod_dry_run: DryRun::NotRun("the namespace does not exist".to_owned()),
         set_dry_run: DryRun::NotRun("the namespace does not exist".to_owned()),
+        place,
+        network,
+        pod_cidrs: command.pod_cidrs,
+        tried,
     };
     if facts.namespace_exists {
         facts.pod_dry_run = pod_dry_run(ctx, &facts).await?;
