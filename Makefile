@@ -19,8 +19,8 @@ FEATURES := --features ferry-agent/hold-points
 PROGRAM_TESTS := command controller
 # Tests that need real clusters; each makes its own and leaves nothing behind.
 WORLD_TESTS := csi_sanity array_driver world executors e2e
-# Tests that `make test` leaves out: this one builds a second Kubernetes.
-FURTHER_TESTS := skew
+# Tests that `make test` leaves out: one builds a second Kubernetes, the other takes a minute for each case.
+FURTHER_TESTS := skew runbook
 
 .PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo bench shell lint clean
 
@@ -46,6 +46,7 @@ test-clusters: build ## Tests that bring up real clusters
 	@for test in $(WORLD_TESTS); do $(MAKE) --no-print-directory test-$$test; done
 	@echo "end-to-end cases: $$(sed -n 's/^end-to-end cases: //p' target/test/e2e.log | tail -n 1)"
 
+test-runbook: build ## Ferry dies in a step, and a script with kubectl alone ends the migration; ARGS=back runs some
 test-skew: build ## The demo's path from a Kubernetes 1.33 cluster to a 1.37 one and back
 
 $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)): test-%:
