@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use ferry_proto::agent::v1::{Description, Listener};
+use ferry_proto::agent::v1::{Description, Listener, OrdinalVolumes};
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
@@ -131,6 +131,8 @@ pub(crate) struct Target {
     pub described: StatefulSet,
     /// Its shape.
     pub shape: Shape,
+    /// The ordinals that will move; empty: all.
+    pub moving: Vec<u32>,
     /// UIDs of objects here that the ledger knows as ours.
     pub known_uids: Vec<String>,
     /// Whether the namespace exists.
@@ -172,6 +174,12 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// The ordinals that will run here, with their volumes.
+    pub(crate) fn arriving(&self) -> impl Iterator<Item = &OrdinalVolumes> {
+        let all = self.description.ordinals.iter();
+        all.filter(|ordinal| self.moving.is_empty() || self.moving.contains(&ordinal.ordinal))
+    }
+
     /// Whether the StatefulSet here is one that the ledger knows as ours.
     pub(crate) fn set_is_ours(&self) -> bool {
         let uid = self.set.as_ref().and_then(|set| set.object.metadata.uid.as_ref());

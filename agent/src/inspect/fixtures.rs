@@ -239,6 +239,7 @@ pub(crate) fn target() -> (Target, Vec<PersistentVolume>) {
         server: server(),
         described: typed(set()),
         shape: Shape::of(&typed(set())),
+        moving: Vec::new(),
         known_uids: Vec::new(),
         namespace_exists: true,
         set: None,

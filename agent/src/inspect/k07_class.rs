@@ -31,10 +31,14 @@ const ZONES: [&str; 4] = [
 
 /// Checks the target.
 pub(crate) fn check(facts: &Target, volumes: &[PersistentVolume]) -> Vec<Finding> {
-    let claims = place::claims(&facts.description);
+    let claims = place::claims(facts.arriving());
     let mut findings = classes(facts, &claims);
     findings.extend(attributes(facts, &claims));
-    findings.extend(volumes.iter().filter_map(|volume| reach(facts, volume)));
+    let arriving = facts.arriving().flat_map(|ordinal| &ordinal.volumes);
+    let names: BTreeSet<&str> =
+        arriving.filter_map(|volume| volume.volume.as_ref()).map(|manifest| manifest.name.as_str()).collect();
+    let arriving = volumes.iter().filter(|volume| names.contains(volume.name_any().as_str()));
+    findings.extend(arriving.filter_map(|volume| reach(facts, volume)));
     findings
 }
 
@@ -111,7 +115,7 @@ fn missing(facts: &Target, name: &str, wanted: &str) -> Finding {
 fn drivers_of<'a>(facts: &'a Target, claims: &[PersistentVolumeClaim], class: &str) -> BTreeSet<&'a str> {
     let of_class: BTreeSet<String> =
         claims.iter().filter(|claim| place::class_of(claim) == class).map(ResourceExt::name_any).collect();
-    let volumes = facts.description.ordinals.iter().flat_map(|ordinal| &ordinal.volumes);
+    let volumes = facts.arriving().flat_map(|ordinal| &ordinal.volumes);
     let wanted = volumes.filter(|volume| {
         volume.claim.as_ref().is_some_and(|claim| of_class.contains(&claim.name)) && !volume.handle.is_empty()
     });

@@ -55,46 +55,59 @@ fn denied<T>(all: &Optional<T>) -> Option<&str> {
 /// What the workload will add, by the names that quotas use.
 fn needed(facts: &Target) -> Amounts {
     let mut needed = Amounts::new();
-    let claims = place::claims(&facts.description);
-    let bytes = |amount: u64| u128::from(amount) * 1_000;
-    for claim in &claims {
-        let size = asked(claim);
-        let class = facts.place.mapped(place::class_of(claim));
+    for claim in claims(facts) {
+        let size = u128::from(asked(&claim)) * 1_000;
+        let class = facts.place.mapped(place::class_of(&claim));
         let of_class = |what: &str| format!("{class}.storageclass.storage.k8s.io/{what}");
-        let mut one = Amounts::from([
-            ("persistentvolumeclaims".to_owned(), 1_000),
-            ("count/persistentvolumeclaims".to_owned(), 1_000),
-            ("requests.storage".to_owned(), bytes(size)),
-        ]);
+        amounts::add(&mut needed, &counted(1, size));
         if !class.is_empty() {
-            one.insert(of_class("requests.storage"), bytes(size));
-            one.insert(of_class("persistentvolumeclaims"), 1_000);
+            let one = [(of_class("requests.storage"), size), (of_class("persistentvolumeclaims"), 1_000)];
+            amounts::add(&mut needed, &one.into());
         }
-        amounts::add(&mut needed, &one);
     }
-    let here = facts.claims.len() as u128 * 1_000;
-    let held = u128::from(quantity::bytes(tombstone::SIZE).unwrap_or(0)) * here;
-    let counted = [
-        ("persistentvolumeclaims", here),
-        ("count/persistentvolumeclaims", here),
-        ("requests.storage", held),
-    ];
-    amounts::take(&mut needed, &counted.map(|(name, amount)| (name.to_owned(), amount)).into());
-    if let Some(spec) = k08_room::pod(facts).and_then(|(_, pod)| pod.spec) {
-        let mut pod = Amounts::from([("pods".to_owned(), 1_000), ("count/pods".to_owned(), 1_000)]);
-        for (name, amount) in amounts::requests(&spec) {
-            if matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage") {
-                pod.insert(name.clone(), amount);
-            }
-            pod.insert(format!("requests.{name}"), amount);
-        }
-        let limits = amounts::limits(&spec).into_iter();
-        pod.extend(limits.map(|(name, amount)| (format!("limits.{name}"), amount)));
-        for _ in &facts.description.ordinals {
-            amounts::add(&mut needed, &pod);
-        }
+    // Ordinals that stay in the source have tombstones here all the same; those that are here are counted already.
+    let tombstone = u128::from(quantity::bytes(tombstone::SIZE).unwrap_or(0)) * 1_000;
+    let stay = facts.shape.claims().count().saturating_sub(claims(facts).len()) as u128;
+    amounts::add(&mut needed, &counted(stay, stay * tombstone));
+    let here = facts.claims.len() as u128;
+    amounts::take(&mut needed, &counted(here, here * tombstone));
+    let pod = pod(facts);
+    for _ in facts.arriving() {
+        amounts::add(&mut needed, &pod);
     }
     needed
+}
+
+/// That many claims that ask for `storage` together, in thousandths of bytes.
+fn counted(claims: u128, storage: u128) -> Amounts {
+    let all = [
+        ("persistentvolumeclaims", claims * 1_000),
+        ("count/persistentvolumeclaims", claims * 1_000),
+        ("requests.storage", storage),
+    ];
+    all.map(|(name, amount)| (name.to_owned(), amount)).into()
+}
+
+/// One replica's pod.
+fn pod(facts: &Target) -> Amounts {
+    let mut pod = Amounts::from([("pods".to_owned(), 1_000), ("count/pods".to_owned(), 1_000)]);
+    let Some(spec) = k08_room::pod(facts).and_then(|(_, pod)| pod.spec) else {
+        return pod;
+    };
+    for (name, amount) in amounts::requests(&spec) {
+        if matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage") {
+            pod.insert(name.clone(), amount);
+        }
+        pod.insert(format!("requests.{name}"), amount);
+    }
+    let limits = amounts::limits(&spec).into_iter();
+    pod.extend(limits.map(|(name, amount)| (format!("limits.{name}"), amount)));
+    pod
+}
+
+/// The claims that will arrive.
+fn claims(facts: &Target) -> Vec<PersistentVolumeClaim> {
+    place::claims(facts.arriving())
 }
 
 /// What a claim asks for, in bytes.
@@ -142,7 +155,7 @@ fn quota(quota: &ResourceQuota, needed: &Amounts) -> Option<Finding> {
 }
 
 fn limit_range(facts: &Target, range: &LimitRange) -> Option<Finding> {
-    let claims = place::claims(&facts.description);
+    let claims = claims(facts);
     if claims.is_empty() {
         return None;
     }

@@ -63,6 +63,18 @@ fn tombstones_that_are_there_already_are_not_counted_twice() {
 }
 
 #[test]
+fn ordinals_that_stay_count_as_tombstones_only() {
+    let mut facts = with_quota(
+        json!({"persistentvolumeclaims": "3", "requests.storage": "1026Mi", "pods": "1"}),
+        json!({}),
+    );
+    facts.moving = vec![2];
+    assert!(check(&facts).is_empty());
+    facts.moving = vec![1, 2];
+    assert!(refused(&check(&facts), "K8-quota").found.contains("pods: 2 asked, 1 left"));
+}
+
+#[test]
 fn a_quota_for_some_pods_is_not_judged() {
     let mut facts = with_quota(json!({"pods": "0"}), json!({}));
     if let Optional::Read(quotas) = &mut facts.place.quotas {

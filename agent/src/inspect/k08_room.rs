@@ -101,7 +101,7 @@ fn room(facts: &Target, name: &str, pod: &Pod, spec: &PodSpec) -> Option<Finding
     }
     let nodes = seats.len();
     let seated = seat(facts, seats, &asked, &apart(pod, spec));
-    let replicas = facts.description.ordinals.len();
+    let replicas = facts.arriving().count();
     (seated < replicas).then(|| {
         warn(
             "K8-room-for-some",
@@ -121,7 +121,7 @@ struct Seat<'a> {
 /// Seats replicas, those with the fewest nodes first; how many have found one.
 fn seat(facts: &Target, mut seats: Vec<Seat<'_>>, asked: &Amounts, apart: &[String]) -> usize {
     let mut reach: Vec<BTreeSet<String>> =
-        facts.description.ordinals.iter().map(|ordinal| reachable(facts, ordinal)).collect();
+        facts.arriving().map(|ordinal| reachable(facts, ordinal)).collect();
     reach.sort_by_key(BTreeSet::len);
     let mut taken: BTreeSet<(String, String)> = BTreeSet::new();
     let mut seated = 0;

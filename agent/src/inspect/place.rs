@@ -9,7 +9,7 @@ use std::{
     sync::Mutex,
 };
 
-use ferry_proto::agent::v1::{Description, InspectTarget};
+use ferry_proto::agent::v1::{InspectTarget, OrdinalVolumes};
 use futures::try_join;
 use k8s_openapi::api::{
     core::v1::{LimitRange, Node, PersistentVolumeClaim, Pod, ResourceQuota},
@@ -115,9 +115,9 @@ pub(crate) fn seated(pod: &Pod) -> Option<(String, Amounts)> {
     Some((spec.node_name.clone()?, asked))
 }
 
-/// The described claims, as typed objects; one that cannot be read is left out, for its volume is refused elsewhere.
-pub(crate) fn claims(description: &Description) -> Vec<PersistentVolumeClaim> {
-    let volumes = description.ordinals.iter().flat_map(|ordinal| &ordinal.volumes);
+/// Claims of described ordinals, as typed objects; one that cannot be read is left out, for its volume is refused elsewhere.
+pub(crate) fn claims<'a>(ordinals: impl Iterator<Item = &'a OrdinalVolumes>) -> Vec<PersistentVolumeClaim> {
+    let volumes = ordinals.flat_map(|ordinal| &ordinal.volumes);
     let manifests = volumes.filter_map(|volume| volume.claim.as_ref());
     manifests.filter_map(|manifest| serde_json::from_str(&manifest.json).ok()).collect()
 }

@@ -76,6 +76,7 @@ pub(crate) async fn read(
         description,
         described,
         shape,
+        moving: command.ordinals,
         known_uids: command.known_uids,
         namespace_exists,
         set,

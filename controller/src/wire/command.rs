@@ -36,7 +36,7 @@ fn body_of(from: CommandBody) -> Body {
         CommandBody::InspectTarget {
             description,
             known_uids,
-            ordinals: _,
+            ordinals,
             storage_classes,
             source_pod_cidrs,
             pod_cidrs,
@@ -46,6 +46,7 @@ fn body_of(from: CommandBody) -> Body {
             storage_classes: storage_classes.into_iter().collect(),
             source_pod_cidrs,
             pod_cidrs,
+            ordinals,
         }),
         CommandBody::PrepareSource { stateful_set_uid, slice, epochs } => {
             Body::PrepareSource(wire::PrepareSource {

@@ -136,7 +136,7 @@ impl Step<'_> {
             description: Box::new(description),
             known_uids,
             ordinals: Vec::new(),
-            storage_classes: BTreeMap::new(),
+            storage_classes: self.storage_classes(&inspection),
             source_pod_cidrs: self.pod_cidrs(&inspection.from),
             pod_cidrs: self.pod_cidrs(&to),
         };
@@ -144,6 +144,14 @@ impl Step<'_> {
         inspection.cluster = to;
         self.send_inspection(&inspection);
         self.observed.inspections.insert(number, inspection);
+    }
+
+    /// Names of the target's StorageClasses by the source's: what admins mapped, and what this plan maps otherwise.
+    fn storage_classes(&self, inspection: &Inspection) -> BTreeMap<String, String> {
+        let asked = &inspection.asked;
+        let mut classes = self.state.storage.classes(&inspection.from, &asked.to, &asked.workload.namespace);
+        classes.extend(asked.storage_classes.clone());
+        classes
     }
 
     /// Pod networks that a cluster declared; none if it was never attached.

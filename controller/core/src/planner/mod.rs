@@ -6,6 +6,7 @@
 
 mod fingerprint;
 mod refusals;
+mod storage;
 
 use crate::facts::{Description, Finding, SourceReport, TargetReport};
 use crate::ids::{ClusterName, Ordinal, PlanHash, Workload};

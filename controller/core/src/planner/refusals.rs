@@ -44,6 +44,7 @@ pub(super) fn all(survey: &Survey<'_>, from: &ClusterName) -> Vec<Finding> {
     let mut findings = Vec::new();
     clusters(survey, from, &mut findings);
     ledger(survey, from, &mut findings);
+    findings.extend(super::storage::domains(survey, from));
     if let Some(report) = survey.source {
         match &report.description {
             Some(description) => {

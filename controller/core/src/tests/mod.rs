@@ -1,6 +1,7 @@
 //! Tests of the whole core against a small model of the world.
 
 mod crossing;
+mod domains;
 mod faults;
 mod hostile;
 mod planning;
