@@ -89,6 +89,8 @@ const KWOK: &[Program] = &[Program { name: "kwok", package: "sigs.k8s.io/kwok/cm
 const SANITY: &[Program] =
     &[Program { name: "csi-sanity", package: "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity" }];
 
+const HELM: &[Program] = &[Program { name: "helm", package: "helm.sh/helm/v4/cmd/helm" }];
+
 /// Every group, in the order in which a first build makes them: what all else waits for comes first.
 pub(super) fn groups(kubernetes: &[KubernetesRelease]) -> Vec<Group> {
     kubernetes.iter().map(kubernetes_group).chain(others()).collect()
@@ -131,6 +133,7 @@ fn others() -> Vec<Group> {
         plain("csi-attacher", ATTACHER),
         plain("kwok", KWOK),
         plain("csi-sanity", SANITY),
+        plain("helm", HELM),
     ]
 }
 

@@ -15,13 +15,17 @@ use crate::world::{Cluster, Process, Spec, World};
 
 /// Where the manifests lie.
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/agent");
+/// Those of them that say who the agent is and what it may do; the rest runs it as a pod.
+const PERMISSIONS: [&str; 4] = ["namespace.yaml", "observe.yaml", "move.yaml", "secrets.yaml"];
 /// Namespace and name of the agent's service account.
 const NAMESPACE: &str = "ferry-system";
 const ACCOUNT: &str = "ferry-agent";
 
 pub(super) async fn start(world: &World, cluster: &Cluster, dir: &Path, token: &str) -> Result<Process> {
     let name = cluster.name();
-    cluster.kubectl(&["apply", "-f", MANIFESTS]).await.context("the agent's permissions")?;
+    let files = PERMISSIONS.map(|file| format!("{MANIFESTS}/{file}"));
+    let apply = ["apply"].into_iter().chain(files.iter().flat_map(|file| ["-f", file])).collect::<Vec<_>>();
+    cluster.kubectl(&apply).await.context("the agent's permissions")?;
     let own = dir.join(format!("agent-{name}"));
     std::fs::create_dir_all(&own)?;
     let kubeconfig = kubeconfig(cluster, &own).await?;

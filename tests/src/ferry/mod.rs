@@ -5,10 +5,13 @@
 //! `deploy/agent` with a token of its own, never as an administrator. So what the tests run is exactly what the
 //! manifests allow.
 //!
-//! All processes belong to the world: they can be killed and started again, and end with it.
+//! All processes belong to the world: they can be killed and started again, and end with it. The other way to install
+//! it, as pods by the charts, is [`pods`].
 
 mod agent;
 mod cli;
+pub mod helm;
+pub mod pods;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@
 //!
 //! Only the command line is here. What a world is, and how it ends, stands in `ferry_tests::world`.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -37,6 +37,15 @@ enum Verb {
     Shell {
         #[command(flatten)]
         shape: Shape,
+    },
+    /// Write the container images of controller and agent, from static programs.
+    Images {
+        /// The folder with the programs.
+        #[arg(long)]
+        programs: PathBuf,
+        /// The folder for the archives.
+        #[arg(long)]
+        to: PathBuf,
     },
     /// Clear after runs that died without doing so.
     Sweep,
@@ -81,6 +90,12 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Shell { shape } => {
             let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/bash".into());
             inside(&shape, vec![shell])
+        }
+        Verb::Images { programs, to } => {
+            for archive in build::release_images(&programs, &to)? {
+                println!("{}", archive.display());
+            }
+            Ok(ExitCode::SUCCESS)
         }
         Verb::Sweep => {
             for id in world::sweep()? {
