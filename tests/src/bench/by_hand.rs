@@ -14,9 +14,9 @@ use serde_json::Value;
 use super::ferried;
 use super::reaction::milliseconds;
 use super::report::{Figure, Measure, Report, Target};
-use super::scene::{Scene, handoffs, round};
+use super::scene::{Scene, Turn, round, turns};
 use super::statistics::Summary;
-use super::workload::{Nodes, Workload};
+use super::workload::{Nodes, Slice, Workload};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bench/by-hand.sh");
 /// Longest time of one ordinal.
@@ -38,13 +38,19 @@ pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Resul
     let (mut script, mut ferry) = (Vec::new(), Vec::new());
     for number in 0..rounds {
         let (from, to, order) = round(number);
-        for (ordinal, left, grown) in handoffs(REPLICAS, order) {
-            script.push(run(scene, &by_hand, (from, left), (to, grown), ordinal).await?);
+        for turn in turns(REPLICAS, order) {
+            script.push(run(scene, &by_hand, (from, to), turn).await?);
         }
         for one in ferried::migrate(&scene.ferry, &ferried, (from, to), order).await? {
             ferry.push(milliseconds(one.began, one.ended) / 1000.0);
         }
-        eprintln!("bench: round {} of {rounds} on simulated nodes", number + 1);
+        let p50 = |samples: &[f64]| Summary::of(samples.to_vec()).p50;
+        eprintln!(
+            "bench: round {} of {rounds} on simulated nodes; so far by hand {:.2} s, Ferry {:.2} s",
+            number + 1,
+            p50(&script),
+            p50(&ferry)
+        );
     }
     report.add(Figure {
         id: "P1b",
@@ -64,11 +70,10 @@ pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Resul
 async fn run(
     scene: &Scene,
     workload: &Workload,
-    (from, left): (&str, (u32, u32)),
-    (to, grown): (&str, (u32, u32)),
-    ordinal: u32,
+    (from, to): (&str, &str),
+    Turn { ordinal, left, grown }: Turn,
 ) -> Result<f64> {
-    let slice = |(start, replicas): (u32, u32)| format!("{start}:{replicas}");
+    let slice = |(start, replicas): Slice| format!("{start}:{replicas}");
     let mut command = tokio::process::Command::from(scene.world.command(Path::new(SCRIPT))?);
     command
         .args([from, to, &workload.name, &workload.name, &workload.claim(ordinal)])

@@ -20,7 +20,7 @@ use kube::{Api, Client, Config, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::eyes::{Eyes, View, has_ready, is_true, text, uses};
-use super::workload::Workload;
+use super::workload::{Slice, Workload};
 use crate::world::Cluster;
 
 /// Namespace and name of its service account.
@@ -40,9 +40,6 @@ pub struct Side {
     name: String,
     client: Client,
 }
-
-/// A slice of the workload: first ordinal, number of replicas.
-type Slice = (u32, u32);
 
 /// The client with its watches.
 pub struct Floor<'a> {

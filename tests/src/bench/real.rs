@@ -9,7 +9,7 @@ use super::ferried;
 use super::floor::{self, Floor, Side, Span};
 use super::reaction::{self, Handoff, Reactions, milliseconds};
 use super::report::{Figure, Measure, Report, Target};
-use super::scene::{FERRY, Scene, handoffs, round};
+use super::scene::{FERRY, Scene, Turn, round, turns};
 use super::statistics::Summary;
 use super::workload::{Nodes, Workload};
 use crate::observer;
@@ -31,9 +31,8 @@ struct Done {
 pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Result<()> {
     let workload = |name: &str| Workload { name: name.to_owned(), replicas: REPLICAS, nodes: Nodes::Real };
     let (least, ferried) = (workload("floor"), workload("ferried"));
-    let (east, west) = (scene.client("east").await?, scene.client("west").await?);
+    let east = scene.client("east").await?;
     tokio::try_join!(least.deploy(&east), ferried.deploy(&east))?;
-    drop(west);
     let floor = Floor::new(&scene.eyes, &least);
     let sides =
         (Side::of(scene.world.cluster("east")?).await?, Side::of(scene.world.cluster("west")?).await?);
@@ -44,14 +43,20 @@ pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Resul
     for number in 0..rounds {
         let (from, to, order) = round(number);
         let (source, target) = if from == "east" { (&sides.0, &sides.1) } else { (&sides.1, &sides.0) };
-        for (ordinal, left, grown) in handoffs(REPLICAS, order) {
+        for Turn { ordinal, left, grown } in turns(REPLICAS, order) {
             let span = floor.hand_over((source, left), (target, grown), ordinal).await;
             by_floor.spans.push(span.with_context(|| format!("the floor, ordinal {ordinal} to {to}"))?);
         }
         let done = ferried::migrate(&scene.ferry, &ferried, (from, to), order).await?;
         by_ferry.spans.extend(done.iter().map(|one| Span { began: one.began, ended: one.ended }));
         moved.extend(done);
-        eprintln!("bench: round {} of {rounds} on real nodes", number + 1);
+        let p50 = |done: &Done| walls(done).p50;
+        eprintln!(
+            "bench: round {} of {rounds} on real nodes; so far floor {:.2} s, Ferry {:.2} s",
+            number + 1,
+            p50(&by_floor),
+            p50(&by_ferry)
+        );
     }
     by_floor.unavailable_ms = judged("the floor", observers.0.stop().await?)?;
     by_ferry.unavailable_ms = judged("Ferry", observers.1.stop().await?)?;
@@ -68,11 +73,13 @@ fn judged(who: &str, report: observer::Report) -> Result<Vec<f64>> {
     Ok(report.handoffs.iter().map(|handoff| handoff.unavailable_ms as f64 / 1000.0).collect())
 }
 
+/// Seconds of each handoff.
+fn walls(done: &Done) -> Summary {
+    let seconds = |span: &Span| milliseconds(span.began, span.ended) / 1000.0;
+    Summary::of(done.spans.iter().map(seconds).collect())
+}
+
 fn tell(report: &mut Report, floor: &Done, ferry: &Done, calls: &[Call]) {
-    let walls = |done: &Done| {
-        let seconds = |span: &Span| milliseconds(span.began, span.ended) / 1000.0;
-        Summary::of(done.spans.iter().map(seconds).collect())
-    };
     let count = |user: &str, done: &Done| {
         let within = |at: Timestamp| done.spans.iter().any(|span| at >= span.began && at <= span.ended);
         let of = |is_it: fn(&Call) -> bool| {

@@ -11,7 +11,7 @@ use super::audit::{self, Call};
 use super::eyes::Eyes;
 use super::floor;
 use super::simulated;
-use super::workload::Workload;
+use super::workload::{Slice, Workload};
 use crate::build::Tools;
 use crate::ferry::Ferry;
 use crate::observer::{Observer, Subject};
@@ -112,16 +112,27 @@ impl Scene {
     }
 }
 
-/// The ordinals of a migration in the order in which they move, with both slices after each: (ordinal, source, target).
+/// One ordinal's turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// The ordinal.
+    pub ordinal: u32,
+    /// The source's slice afterwards.
+    pub left: Slice,
+    /// The target's.
+    pub grown: Slice,
+}
+
+/// The ordinals of a migration in the order in which they move.
 #[must_use]
-pub fn handoffs(replicas: u32, order: &str) -> Vec<(u32, (u32, u32), (u32, u32))> {
+pub fn turns(replicas: u32, order: &str) -> Vec<Turn> {
     (0..replicas)
         .map(|moved| {
             let left = replicas - moved - 1;
             if order == "highest-first" {
-                (left, (0, left), (left, moved + 1))
+                Turn { ordinal: left, left: (0, left), grown: (left, moved + 1) }
             } else {
-                (moved, (moved + 1, left), (0, moved + 1))
+                Turn { ordinal: moved, left: (moved + 1, left), grown: (0, moved + 1) }
             }
         })
         .collect()

@@ -26,6 +26,9 @@ pub const TEMPLATE: &str = "data";
 const READY: Duration = Duration::from_secs(120);
 const PORT: u16 = 8080;
 
+/// A slice: first ordinal, number of replicas.
+pub type Slice = (u32, u32);
+
 /// Where a workload's pods run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nodes {
