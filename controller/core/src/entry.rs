@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::command::Command;
 use crate::facts::{OrdinalEpoch, StepState};
 use crate::ids::{ClusterName, CommandId, MigrationId, Ordinal, ServiceName, TokenHash, VolumeId};
-use crate::migration::{Event, Migration, Setback, Work};
+use crate::migration::{Ask, Certificate, Event, Migration, Setback, Work};
 use crate::plan::PlanRecord;
-use crate::state::ClusterRecord;
+use crate::state::{ClusterRecord, Finishing};
 use crate::storage::{StorageDomain, StorageMap};
 use crate::time::Millis;
 use crate::tokens::Token;
@@ -136,8 +136,6 @@ pub enum Entry {
     StorageDomainSet {
         /// What was said.
         set: StorageDomain,
-        /// When.
-        at: Millis,
     },
     /// An admin set a mapping of StorageClasses.
     StorageMapAdded {
@@ -148,6 +146,43 @@ pub enum Entry {
     StorageMapRemoved {
         /// The mapping.
         map: StorageMap,
+    },
+    /// Somebody asked something of a running migration.
+    Controlled {
+        /// The migration.
+        migration: MigrationId,
+        /// What.
+        asked: Ask,
+        /// Identity.
+        by: String,
+        /// When.
+        at: Millis,
+    },
+    /// The step that is under way takes longer than its deadline.
+    DeadlinePassed {
+        /// The migration.
+        migration: MigrationId,
+    },
+    /// These clusters report and import a Service's endpoints no longer.
+    ServiceUngoverned {
+        /// The Service.
+        service: ServiceName,
+        /// The clusters.
+        clusters: Vec<ClusterName>,
+    },
+    /// A completed migration is to be finished: the command is being sent (I6).
+    FinishAsked {
+        /// The migration.
+        migration: MigrationId,
+        /// What is asked.
+        finishing: Box<Finishing>,
+    },
+    /// The source answered; it is asked no more.
+    FinishAnswered {
+        /// The migration.
+        migration: MigrationId,
+        /// What it found; none when it would not or could not look.
+        certificate: Option<Box<Certificate>>,
     },
     /// For the audit log alone: who did what, on what, and how it ended. Changes no state.
     Audited(Box<AuditRecord>),
@@ -190,6 +225,10 @@ impl Entry {
             | Self::SetBack { migration, .. }
             | Self::Moved { migration, .. }
             | Self::StepReported { migration, .. }
+            | Self::Controlled { migration, .. }
+            | Self::DeadlinePassed { migration }
+            | Self::FinishAsked { migration, .. }
+            | Self::FinishAnswered { migration, .. }
             | Self::Said { migration, .. } => Some(migration),
             Self::ClusterAttached { .. }
             | Self::StorageDomainSet { .. }
@@ -201,7 +240,8 @@ impl Entry {
             | Self::TokenRedeemed { .. }
             | Self::InspectionNumbered { .. }
             | Self::PlanMade { .. }
-            | Self::ServiceGoverned { .. } => None,
+            | Self::ServiceGoverned { .. }
+            | Self::ServiceUngoverned { .. } => None,
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod input;
 mod inspection;
 mod invariants;
 pub mod limits;
+pub mod measure;
 pub mod migration;
 pub mod observed;
 pub mod plan;

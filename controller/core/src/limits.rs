@@ -38,6 +38,8 @@ pub const MISSING_VOLUMES: usize = 1_000;
 pub const ENDPOINTS: usize = 1_000;
 /// Characters of a message kept for people.
 pub const MESSAGE_CHARS: usize = 1_000;
+/// Lines kept of what undoing a preparation left in one cluster.
+pub const LEFT_LINES: usize = 100;
 /// Step times kept for one ordinal.
 pub const STEP_TIMES: usize = 64;
 

@@ -17,8 +17,7 @@ impl Step<'_> {
         if let Err(rejection) = self.may_set_domain(&set) {
             return Reply::Rejected(rejection);
         }
-        let at = self.now;
-        self.record(Entry::StorageDomainSet { set, at });
+        self.record(Entry::StorageDomainSet { set });
         Reply::StorageDomains(self.state.storage.domains.clone())
     }
 

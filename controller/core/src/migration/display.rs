@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Finished;
-use crate::ids::{ClusterName, MigrationId, Ordinal, PlanHash, Workload};
+use crate::ids::{ClusterName, MigrationId, Ordinal, PlanHash, ServiceName, Workload};
 use crate::plan::Order;
 use crate::time::Millis;
 
@@ -87,6 +87,12 @@ pub struct Migration {
     /// UID of the StatefulSet in the source.
     #[serde(default)]
     pub source_uid: String,
+    /// Governing Service; none: no mirror and no gate.
+    #[serde(default)]
+    pub service: Option<ServiceName>,
+    /// Names of each ordinal's claims, those of ordinals that stay included.
+    #[serde(default)]
+    pub claims: BTreeMap<Ordinal, Vec<String>>,
 }
 
 /// Who asked, and when.
