@@ -25,7 +25,6 @@ pub use recovery::{Error as RecoveryError, Recovered, recover};
 pub use watchers::{Change, Migrations, Watcher};
 
 use crate::{
-    audit::{Intent, Seen},
     clock,
     journal::{self, Journal},
     limits,
@@ -55,9 +54,6 @@ pub struct EventLoop {
     agents: Agents,
     waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
-    /// What those who wait asked for, as the audit log will have it.
-    intents: BTreeMap<RequestId, Intent>,
-    custodies: Seen,
     migrations: Arc<Migrations>,
     counters: Arc<Counters>,
     wake_at: Option<Millis>,
@@ -87,7 +83,6 @@ enum Release {
 #[derive(Default)]
 struct Batch {
     entries: Vec<Entry>,
-    audit: Vec<AuditRecord>,
     releases: Vec<Release>,
     stop: bool,
 }
@@ -110,7 +105,6 @@ impl EventLoop {
         let (sender, messages) = mpsc::channel(limits::INPUT_QUEUE);
         let migrations = Arc::new(Migrations::new(core.state()));
         let counters = Arc::new(Counters::default());
-        let custodies = Seen::of(core.state());
         let handle = Handle::new(sender, Arc::clone(&migrations), Arc::clone(&counters));
         let event_loop = Self {
             core,
@@ -119,8 +113,6 @@ impl EventLoop {
             agents: Agents::default(),
             waiting: BTreeMap::new(),
             next_request: 0,
-            intents: BTreeMap::new(),
-            custodies,
             migrations,
             counters,
             // Whatever the recovered state waits for is asked for at once.
@@ -194,9 +186,6 @@ impl EventLoop {
                     self.next_request += 1;
                     let request = RequestId(self.next_request);
                     self.waiting.insert(request, answer);
-                    if let Some(intent) = Intent::of(&body) {
-                        self.intents.insert(request, intent);
-                    }
                     self.step(Input::Request { request, body }, batch);
                 }
             }
@@ -222,12 +211,6 @@ impl EventLoop {
         let now = clock::now();
         let decision = self.core.step(input, now);
         self.wake_at = decision.wake_at;
-        for effect in &decision.effects {
-            let Effect::Reply { request, reply } = effect else { continue };
-            let intent = self.intents.remove(request);
-            batch.audit.extend(intent.and_then(|intent| intent.answered(reply, now)));
-        }
-        batch.audit.extend(self.custodies.changes(&decision.entries, self.core.state(), now));
         batch.entries.extend(decision.entries);
         batch.releases.extend(decision.effects.into_iter().map(Release::Effect));
         self.counters.stepped();
@@ -237,11 +220,11 @@ impl EventLoop {
         // What is for the audit log alone changes no state, and need not be replayed.
         let entries = batch.entries.iter().filter(|entry| !matches!(entry, Entry::Audited(_)));
         let entries = entries.map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
-        let said = batch.entries.iter().filter_map(|entry| match entry {
+        let audit = batch.entries.iter().filter_map(|entry| match entry {
             Entry::Audited(record) => Some(&**record),
             _ => None,
         });
-        let audit = said.chain(&batch.audit).map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let audit = audit.filter(|record| is_kept(record)).map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
         if entries.is_empty() && audit.is_empty() {
             return Ok(());
         }
@@ -299,6 +282,11 @@ impl EventLoop {
         tracing::info!(bytes = self.last_snapshot_bytes, "wrote a snapshot of the ledger");
         Ok(())
     }
+}
+
+/// Whoever needs no credential must not be able to fill the audit log: tokens that nobody has are in the log only.
+fn is_kept(record: &AuditRecord) -> bool {
+    record.action != "redeem-token" || record.result == "done"
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! `session`, `admin`. Nothing here talks to a Kubernetes API: the controller has no credential for any cluster.
 
 pub mod admin;
-mod audit;
 pub mod authz;
 pub mod backup;
 pub mod clock;

@@ -13,7 +13,7 @@ use ferry_core::AuditRecord;
 
 use super::{Backup, Error};
 use crate::{
-    audit, clock,
+    clock,
     identity::{authority, files},
     journal::{self, Embedded},
     limits,
@@ -68,7 +68,7 @@ pub fn restore(file: &Path, dir: &Path) -> Result<Restored, Error> {
         action: "restore".to_owned(),
         subject: format!("generation {generation}"),
         migration: None,
-        result: audit::DONE.to_owned(),
+        result: "done".to_owned(),
         message: format!(
             "from a backup of {}, written by version {}",
             clock::of(backup.head.taken_at_ms),
