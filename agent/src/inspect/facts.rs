@@ -5,7 +5,10 @@
 //! [`crate::inspect::read_target`] fill them in. Objects that do not concern the workload are dropped while they are
 //! read; what is absent here because it could not be read says so, as an [`Optional`] or an [`Exists`].
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use ferry_proto::agent::v1::{Description, Listener, OrdinalVolumes};
 use k8s_openapi::{
@@ -135,6 +138,8 @@ pub(crate) struct Target {
     pub moving: Vec<u32>,
     /// UIDs of objects here that the ledger knows as ours.
     pub known_uids: Vec<String>,
+    /// Ordinals of which this cluster keeps an epoch.
+    pub kept: BTreeSet<u32>,
     /// Whether the namespace exists.
     pub namespace_exists: bool,
     /// The StatefulSet of that name here.
@@ -178,6 +183,12 @@ impl Target {
     pub(crate) fn arriving(&self) -> impl Iterator<Item = &OrdinalVolumes> {
         let all = self.description.ordinals.iter();
         all.filter(|ordinal| self.moving.is_empty() || self.moving.contains(&ordinal.ordinal))
+    }
+
+    /// Ordinals that run here already, from an earlier migration of some of them; none if the StatefulSet is not ours.
+    pub(crate) fn arrived(&self) -> Range<u32> {
+        let ours = self.set.as_ref().filter(|_| self.set_is_ours());
+        ours.map(|set| Shape::of(&set.object).ordinals()).unwrap_or_default()
     }
 
     /// Whether the StatefulSet here is one that the ledger knows as ours.

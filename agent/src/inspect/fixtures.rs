@@ -4,7 +4,7 @@
 //! field of one object and expects one finding. No check may have anything to say about the objects as they are here,
 //! beyond notes; each module's tests begin with that.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ferry_proto::agent::v1::{Finding, Listener, Severity};
 use k8s_openapi::{api::core::v1::PersistentVolume, jiff::Timestamp};
@@ -241,6 +241,7 @@ pub(crate) fn target() -> (Target, Vec<PersistentVolume>) {
         shape: Shape::of(&typed(set())),
         moving: Vec::new(),
         known_uids: Vec::new(),
+        kept: BTreeSet::new(),
         namespace_exists: true,
         set: None,
         pods: Vec::new(),

@@ -35,7 +35,7 @@ use super::{
     shape::Shape,
     template::DEFAULT_ACCOUNT,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{context::Context, executor::epochs::PREFIX, outcome::Stop};
 
 /// Where the API server is asked about `ordinals` while the workload's namespace does not exist.
 const OTHER_NAMESPACE: &str = "default";
@@ -60,8 +60,10 @@ pub(crate) async fn read(
     let shape = Shape::of(&described);
     let namespace = ctx.command.namespace.as_str();
     let namespace_exists = read::get_global::<Namespace>(ctx, namespace).await?.is_some();
-    let (set, here, clusterwide) = try_join!(
+    let epochs = format!("{PREFIX}{}", shape.name);
+    let (set, epochs, here, clusterwide) = try_join!(
         read::get::<StatefulSet>(ctx, namespace, &shape.name),
+        read::get::<ConfigMap>(ctx, namespace, &epochs),
         in_namespace(ctx, &shape, &description),
         outside(ctx, volumes),
     )?;
@@ -78,6 +80,7 @@ pub(crate) async fn read(
         shape,
         moving: command.ordinals,
         known_uids: command.known_uids,
+        kept: kept(epochs),
         namespace_exists,
         set,
         pods: here.0,
@@ -102,6 +105,11 @@ pub(crate) async fn read(
         facts.set_dry_run = set_dry_run(ctx, &facts, &described_json).await?;
     }
     Ok(facts)
+}
+
+fn kept(epochs: Option<Seen<ConfigMap>>) -> BTreeSet<u32> {
+    let data = epochs.and_then(|map| map.object.data).unwrap_or_default();
+    data.keys().filter_map(|key| key.parse().ok()).collect()
 }
 
 type Here = (Vec<Pod>, Vec<PersistentVolumeClaim>, Vec<EndpointSlice>, Vec<PodDisruptionBudget>);
