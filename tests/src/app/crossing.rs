@@ -58,6 +58,8 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// Suspicions that a second look did not confirm.
     pub unconfirmed: u64,
+    /// Replicas that failed by themselves while another was on its way.
+    pub fallen: BTreeSet<u32>,
     /// Wall time.
     pub seconds: u64,
 }
@@ -141,7 +143,8 @@ impl Crossing {
             Ok(keys) => (keys, None),
             Err(failure) => (BTreeSet::new(), Some(format!("{failure:#}"))),
         };
-        let Report { violations, unconfirmed, unavailable_ms, handoffs, .. } = self.observer.stop().await?;
+        let Report { violations, unconfirmed, fallen, unavailable_ms, handoffs, .. } =
+            self.observer.stop().await?;
         let checks = self.verifier.await??;
         let faults = checks.iter().filter_map(|check| {
             Some(format!("ordinal {} in {}: {}", check.ordinal, check.cluster, check.fault.as_ref()?))
@@ -157,6 +160,7 @@ impl Crossing {
             disks_failed: faults.collect(),
             violations,
             unconfirmed,
+            fallen,
             seconds: self.began.elapsed().as_secs(),
         })
     }

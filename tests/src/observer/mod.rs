@@ -14,6 +14,7 @@
 
 mod array_log;
 mod rules;
+mod standing;
 mod timeline;
 mod view;
 mod watch;
@@ -48,6 +49,13 @@ pub struct Subject {
     pub in_flight: u32,
 }
 
+impl Subject {
+    /// Every ordinal of the workload, ascending.
+    fn ordinals(&self) -> std::ops::Range<u32> {
+        self.start..self.start + self.replicas
+    }
+}
+
 /// What was seen between start and stop.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
@@ -55,6 +63,8 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// Suspicions that a second look did not confirm.
     pub unconfirmed: u64,
+    /// Replicas that failed by themselves while another was on its way: no violation, but a reason to look.
+    pub fallen: BTreeSet<u32>,
     /// Watch events judged.
     pub events: u64,
     /// For each ordinal the times it had no ready pod anywhere, in milliseconds.
@@ -76,6 +86,7 @@ struct Shared {
     changed: Notify,
     report: Mutex<Report>,
     timeline: Mutex<timeline::Timeline>,
+    standing: Mutex<standing::Standing>,
     /// Handles of the workload's volumes ever seen: a disk may be deleted after its objects are gone.
     handles: Mutex<BTreeSet<String>>,
     sightings: broadcast::Sender<Sighting>,
@@ -104,6 +115,7 @@ impl Observer {
             changed: Notify::new(),
             report: Mutex::default(),
             timeline: Mutex::default(),
+            standing: Mutex::default(),
             handles: Mutex::default(),
             sightings,
         });
@@ -161,7 +173,13 @@ impl Shared {
         for sighting in self.timeline.lock().await.advance(&self.subject, &views) {
             self.sightings.send(sighting).ok();
         }
-        let suspects = !rules::judge(&self.subject, &views, &views).is_empty();
+        let standing = {
+            let mut standing = self.standing.lock().await;
+            let fallen = standing.advance(&self.subject, &views);
+            self.report.lock().await.fallen.extend(fallen);
+            standing.clone()
+        };
+        let suspects = !rules::judge(&self.subject, &standing, &views, &views).is_empty();
         if suspects && !self.look_again().await? {
             self.report.lock().await.unconfirmed += 1;
         }
@@ -172,7 +190,8 @@ impl Shared {
     async fn look_again(&self) -> Result<bool> {
         let first = self.read_all().await?;
         let second = self.read_all().await?;
-        let confirmed = rules::judge(&self.subject, &first, &second);
+        let standing = self.standing.lock().await.clone();
+        let confirmed = rules::judge(&self.subject, &standing, &first, &second);
         let proves = !confirmed.is_empty();
         for violation in confirmed {
             self.call(violation).await;

@@ -13,6 +13,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Subject;
+use super::standing::Standing;
 use super::view::View;
 
 /// The invariants of handoff.md section 2 that can be seen from outside.
@@ -58,8 +59,14 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What the two rounds prove. `first` and `second` hold the same clusters in the same order.
-pub(super) fn judge(subject: &Subject, first: &[View], second: &[View]) -> Vec<Violation> {
+/// What the two rounds prove. `first` and `second` hold the same clusters in the same order; `standing` says who was
+/// ready when the ordinals in flight were taken down.
+pub(super) fn judge(
+    subject: &Subject,
+    standing: &Standing,
+    first: &[View],
+    second: &[View],
+) -> Vec<Violation> {
     let mut found = Vec::new();
     for a in 0..first.len() {
         for b in a + 1..first.len() {
@@ -75,7 +82,7 @@ pub(super) fn judge(subject: &Subject, first: &[View], second: &[View]) -> Vec<V
     }
     let both = || first.iter().chain(second);
     gap(subject, both(), &mut found);
-    unavailable(subject, both(), &mut found);
+    unavailable(subject, standing, both(), &mut found);
     found
 }
 
@@ -117,7 +124,7 @@ fn slices_overlap(held1: &View, held2: &View, between: &View, found: &mut Vec<Vi
 fn gap<'a>(subject: &Subject, views: impl Iterator<Item = &'a View>, found: &mut Vec<Violation>) {
     let covered: BTreeSet<u32> =
         views.filter_map(|view| view.slice.as_ref()).flat_map(|slice| slice.ordinals.clone()).collect();
-    let whole: BTreeSet<u32> = (subject.start..subject.start + subject.replicas).collect();
+    let whole: BTreeSet<u32> = subject.ordinals().collect();
     let missing: Vec<u32> = whole.difference(&covered).copied().collect();
     let stray: Vec<u32> = covered.difference(&whole).copied().collect();
     let contiguous = missing.windows(2).all(|pair| pair[0] + 1 == pair[1]);
@@ -132,13 +139,18 @@ fn gap<'a>(subject: &Subject, views: impl Iterator<Item = &'a View>, found: &mut
     }
 }
 
-fn unavailable<'a>(subject: &Subject, views: impl Iterator<Item = &'a View>, found: &mut Vec<Violation>) {
-    let ready: BTreeSet<u32> = views
-        .flat_map(|view| view.pods.iter().filter(|(_, pod)| pod.ready).map(|(ordinal, _)| *ordinal))
+fn unavailable<'a>(
+    subject: &Subject,
+    standing: &Standing,
+    views: impl Iterator<Item = &'a View>,
+    found: &mut Vec<Violation>,
+) {
+    let up: BTreeSet<u32> = views
+        .flat_map(|view| {
+            view.pods.iter().filter(|(_, pod)| pod.ready || standing.fell(pod)).map(|(ordinal, _)| *ordinal)
+        })
         .collect();
-    let down = (subject.start..subject.start + subject.replicas)
-        .filter(|ordinal| !ready.contains(ordinal))
-        .collect::<Vec<_>>();
+    let down = subject.ordinals().filter(|ordinal| !up.contains(ordinal)).collect::<Vec<_>>();
     if down.len() > subject.budget as usize {
         let evidence = format!("ordinals {down:?} ready nowhere, the budget is {}", subject.budget);
         found.push(Violation::new(Invariant::I4, "workload", evidence));

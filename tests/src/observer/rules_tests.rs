@@ -17,8 +17,12 @@ fn subject() -> Subject {
 }
 
 fn view(cluster: &str, slice: std::ops::Range<u32>, held: &str) -> View {
-    let pod =
-        |ordinal| (ordinal, PodView { uid: format!("{cluster}-{ordinal}"), pending: false, ready: true });
+    let pod = |ordinal| {
+        (
+            ordinal,
+            PodView { uid: format!("{cluster}-{ordinal}"), pending: false, ready: true, leaving: false },
+        )
+    };
     let usable = |ordinal| {
         let volume = ("array".to_owned(), format!("v{ordinal}"));
         (volume, BTreeSet::from([format!("claim {held}")]))
@@ -36,7 +40,10 @@ fn view(cluster: &str, slice: std::ops::Range<u32>, held: &str) -> View {
 }
 
 fn invariants(first: &[View], second: &[View]) -> Vec<Invariant> {
-    judge(&subject(), first, second).into_iter().map(|violation| violation.invariant).collect()
+    judge(&subject(), &Standing::default(), first, second)
+        .into_iter()
+        .map(|violation| violation.invariant)
+        .collect()
 }
 
 #[test]
@@ -73,7 +80,7 @@ fn another_claim_of_the_same_volume_is_not_the_same_hold() {
     let mut second = view("east", 0..3, "a");
     second.usable.insert(("array".into(), "v2".into()), BTreeSet::from(["claim other".into()]));
     second.slice = Some(SliceView { uid: "east".into(), generation: 9, ordinals: (0..3).collect() });
-    second.pods.insert(2, PodView { uid: "other".into(), pending: false, ready: true });
+    second.pods.insert(2, PodView { uid: "other".into(), pending: false, ready: true, leaving: false });
     let west1 = view("west", 2..3, "b");
     let west2 = View { cluster: "west".into(), usable: BTreeMap::new(), ..View::default() };
     assert_eq!(invariants(&[view("east", 0..3, "a"), west1], &[second, west2]), []);
@@ -84,7 +91,7 @@ fn a_pending_pod_is_no_second_pod() {
     let mut west = view("west", 2..3, "b");
     west.usable.clear();
     west.slice = None;
-    west.pods.insert(2, PodView { uid: "stray".into(), pending: true, ready: false });
+    west.pods.insert(2, PodView { uid: "stray".into(), pending: true, ready: false, leaving: false });
     let views = [view("east", 0..3, "a"), west];
     assert_eq!(invariants(&views, &views), []);
 }
@@ -93,4 +100,33 @@ fn a_pending_pod_is_no_second_pod() {
 fn an_ordinal_outside_the_workload_is_stray() {
     let views = [view("east", 0..2, "a"), view("west", 2..4, "b")];
     assert_eq!(invariants(&views, &views), [Invariant::I3]);
+}
+
+/// Looks at the views one after the other and says what the last of them proves.
+fn after(looks: &[[View; 2]]) -> Vec<Invariant> {
+    let mut standing = Standing::default();
+    for views in looks {
+        standing.advance(&subject(), views);
+    }
+    let last = &looks[looks.len() - 1];
+    judge(&subject(), &standing, last, last).into_iter().map(|violation| violation.invariant).collect()
+}
+
+fn with_east_0(mut views: [View; 2], change: impl FnOnce(&mut PodView)) -> [View; 2] {
+    change(views[0].pods.get_mut(&0).expect("east runs ordinal 0"));
+    views
+}
+
+#[test]
+fn a_replica_that_fails_by_itself_while_another_moves_is_its_own_fault() {
+    let whole = [view("east", 0..3, "a"), view("west", 3..3, "b")];
+    let moving = [view("east", 0..2, "a"), view("west", 3..3, "b")];
+    let failed = with_east_0(moving.clone(), |pod| pod.ready = false);
+    assert_eq!(after(&[whole.clone(), moving.clone(), failed.clone()]), []);
+    // Down before the other was taken: then it must not have been taken.
+    let failed_first = with_east_0(whole.clone(), |pod| pod.ready = false);
+    assert_eq!(after(&[whole.clone(), failed_first, failed.clone()]), [Invariant::I4]);
+    // Asked to leave: that is no failure of its own.
+    let asked = with_east_0(moving.clone(), |pod| (pod.ready, pod.leaving) = (false, true));
+    assert_eq!(after(&[whole, moving, asked]), [Invariant::I4]);
 }

@@ -36,6 +36,8 @@ pub(super) struct PodView {
     pub(super) uid: String,
     pub(super) pending: bool,
     pub(super) ready: bool,
+    /// Somebody asked for its end.
+    pub(super) leaving: bool,
 }
 
 /// A slice with what tells one state of it from the next.
@@ -136,9 +138,8 @@ fn pod_view(subject: &Subject, pod: &Pod) -> Option<(u32, PodView)> {
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     let ready = conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
     let leaving = pod.metadata.deletion_timestamp.is_some();
-    let view =
-        PodView { uid: pod.uid().unwrap_or_default(), pending: phase == "Pending", ready: ready && !leaving };
-    Some((ordinal, view))
+    let uid = pod.uid().unwrap_or_default();
+    Some((ordinal, PodView { uid, pending: phase == "Pending", ready: ready && !leaving, leaving }))
 }
 
 /// The CSI identity of a volume whose claim belongs to the workload; `None` for every other volume.
