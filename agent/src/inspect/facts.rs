@@ -93,8 +93,8 @@ pub(crate) struct Source {
     pub config_maps: BTreeMap<String, Seen<ConfigMap>>,
     /// The ServiceAccount that the template names, unless it is the default one.
     pub service_account: Option<Seen<ServiceAccount>>,
-    /// Annotations of the Secrets that the template names, by their names; those that may not be read are left out.
-    pub secrets: BTreeMap<String, BTreeMap<String, String>>,
+    /// Annotations of the Secrets that the template names, by their names.
+    pub secrets: BTreeMap<String, Optional<(String, String)>>,
     /// Leases of the namespace.
     pub leases: Optional<Lease>,
     /// ConfigMaps of the namespace through which somebody may elect a leader.

@@ -5,14 +5,13 @@
 //! plan lists what it finds, so that a person has the other side prepared before the first replica arrives. Certificates
 //! are judged by what cert-manager writes on the Secret's metadata: what is inside a Secret is never read.
 
-use std::collections::BTreeMap;
-
 use ferry_proto::agent::v1::Finding;
 use k8s_openapi::api::core::v1::PodSpec;
 
 use super::{
     facts::Source,
     finding::{note, warn},
+    read::Optional,
 };
 
 /// Annotations of ServiceAccounts that bind them to a cloud's identity, and the cloud.
@@ -35,7 +34,9 @@ pub(crate) fn check(facts: &Source) -> Vec<Finding> {
     let mut findings = accounts(facts);
     let template = facts.set.object.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     findings.extend(template.into_iter().flat_map(|pod| tokens(pod, &facts.shape.name)));
-    findings.extend(facts.secrets.iter().filter_map(|(name, found)| certificate(facts, name, found)));
+    for (name, annotations) in &facts.secrets {
+        findings.extend(certificate(facts, name, annotations));
+    }
     findings
 }
 
@@ -90,8 +91,18 @@ fn tokens(pod: &PodSpec, set: &str) -> Vec<Finding> {
 }
 
 /// A certificate that carries the cluster's own name.
-fn certificate(facts: &Source, name: &str, annotations: &BTreeMap<String, String>) -> Option<Finding> {
-    let names = NAMES.iter().filter_map(|key| annotations.get(*key)).flat_map(|text| text.split(','));
+fn certificate(facts: &Source, name: &str, annotations: &Optional<(String, String)>) -> Option<Finding> {
+    if let Optional::Denied(said) = annotations {
+        return Some(note(
+            "K14-identity-unreadable",
+            format!("Secret/{name}"),
+            format!("the agent may not look at its metadata: {said}"),
+            "that no certificate in it is for names of this cluster",
+            "Make sure yourself, or let the agent get Secrets (it never reads what is inside).",
+        ));
+    }
+    let all = annotations.known().iter().filter(|(key, _)| NAMES.contains(&key.as_str()));
+    let names = all.flat_map(|(_, text)| text.split(','));
     let own = |text: &&str| {
         let parts = text.split(['.', '-', '/', ':']);
         parts.into_iter().any(|part| part.eq_ignore_ascii_case(&facts.cluster))

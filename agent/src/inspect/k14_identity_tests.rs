@@ -1,9 +1,10 @@
-use std::collections::BTreeMap;
-
 use serde_json::json;
 
 use super::check;
-use crate::inspect::fixtures::{codes, seen, set, source, source_of};
+use crate::inspect::{
+    fixtures::{codes, seen, set, source, source_of},
+    read::Optional,
+};
 
 #[test]
 fn a_workload_without_identity_of_its_own_passes() {
@@ -36,11 +37,13 @@ fn tokens_for_others_and_issued_identities_are_named() {
 #[test]
 fn a_certificate_for_names_of_the_cluster_is_named() {
     let mut facts = source();
-    let names = |text: &str| BTreeMap::from([("cert-manager.io/alt-names".to_owned(), text.to_owned())]);
+    let names = |text: &str| Optional::Read(vec![("cert-manager.io/alt-names".to_owned(), text.to_owned())]);
     facts.secrets.insert("db-tls".into(), names("db.shop.svc,db-0.db.shop.svc"));
     assert!(check(&facts).is_empty());
     facts.secrets.insert("db-tls".into(), names("db.shop.svc,db.East.example.org"));
     let findings = check(&facts);
     assert_eq!(codes(&findings), ["K14-identity-certificate"]);
     assert!(findings[0].found.ends_with("db.East.example.org"), "{findings:?}");
+    facts.secrets.insert("db-tls".into(), Optional::Denied("no".into()));
+    assert_eq!(codes(&check(&facts)), ["K14-identity-unreadable"]);
 }

@@ -164,8 +164,18 @@ fn route(facts: &Target) -> Option<Finding> {
 
 /// What caches names on each node longer than the DNS of the cluster.
 fn cache(network: &Network, is_set: bool) -> Option<Finding> {
-    if network.node_local_dns != Exists::Yes {
-        return None;
+    match &network.node_local_dns {
+        Exists::Yes => {}
+        Exists::No => return None,
+        Exists::Unknown(said) => {
+            return Some(note(
+                "K14-node-local-dns-unreadable",
+                "DaemonSet/node-local-dns",
+                format!("the agent may not ask for it: {said}"),
+                "that no cache on the nodes keeps names for long",
+                "Make sure yourself, or let the agent get it (deploy/agent/observe.yaml).",
+            ));
+        }
     }
     let say = if is_set { note } else { warn };
     Some(say(

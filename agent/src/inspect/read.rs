@@ -6,7 +6,7 @@
 //! memory plus what is kept. A kind that the cluster does not serve, and one that the agent may not read, are told
 //! apart from an empty list ([`Optional`]): a check that could not look must say so.
 
-use std::{collections::BTreeMap, fmt::Debug};
+use std::fmt::Debug;
 
 use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{
@@ -196,12 +196,12 @@ where
     .await
 }
 
-/// Annotations of an object, without reading its contents (for Secrets); nothing where it is missing or may not be read.
+/// Annotations of an object, without reading its contents (for Secrets); none of it where it is missing.
 pub(crate) async fn annotations<T>(
     ctx: &Context,
     namespace: &str,
     name: &str,
-) -> Result<Option<BTreeMap<String, String>>, Stop>
+) -> Result<Optional<(String, String)>, Stop>
 where
     T: Kind + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
 {
@@ -209,8 +209,11 @@ where
     let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), namespace, &resource);
     ctx.read(what(&resource, name), || async {
         match api.get_metadata_opt(name).await {
-            Ok(found) => Ok(found.map(|found| found.metadata.annotations.unwrap_or_default())),
-            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            Ok(found) => {
+                let all = found.and_then(|found| found.metadata.annotations).unwrap_or_default();
+                Ok(Optional::Read(all.into_iter().collect()))
+            }
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Optional::Denied(status.message)),
             Err(error) => Err(error),
         }
     })

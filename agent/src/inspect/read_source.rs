@@ -114,7 +114,7 @@ pub(crate) async fn read(ctx: &Context, target_cidrs: &[String]) -> Result<Optio
 type Named = (
     BTreeMap<String, Seen<ConfigMap>>,
     Option<Seen<ServiceAccount>>,
-    BTreeMap<String, BTreeMap<String, String>>,
+    BTreeMap<String, Optional<(String, String)>>,
 );
 
 async fn references(ctx: &Context, namespace: &str, set: &StatefulSet) -> Result<Named, Stop> {
@@ -130,8 +130,7 @@ async fn references(ctx: &Context, namespace: &str, set: &StatefulSet) -> Result
     };
     let mut secrets = BTreeMap::new();
     for name in &references.secrets {
-        let annotations = read::annotations::<Secret>(ctx, namespace, name).await?;
-        secrets.extend(annotations.map(|all| (name.clone(), all)));
+        secrets.insert(name.clone(), read::annotations::<Secret>(ctx, namespace, name).await?);
     }
     Ok((by_name(maps), account, secrets))
 }
