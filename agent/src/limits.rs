@@ -54,6 +54,10 @@ pub const RECHECK: Duration = Duration::from_secs(2);
 pub const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 /// How long step 3 waits for replicas to be Available before it refuses as not ready.
 pub const HOLD_WAIT: Duration = Duration::from_secs(30);
+/// Events of ours that wait to be written; further ones are dropped and counted.
+pub const EVENTS_WAITING: usize = 256;
+/// Bytes of an event's note: what the API server takes.
+pub const EVENT_NOTE_BYTES: usize = 1_024;
 /// Events of a pod that a message names.
 pub const EVENTS_NAMED: usize = 5;
 

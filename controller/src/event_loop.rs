@@ -13,9 +13,15 @@ mod reading;
 mod recovery;
 mod watchers;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use ferry_core::{AuditRecord, ClusterName, Core, Effect, Entry, Input, Millis, Reply, RequestId, Session};
+use ferry_core::{
+    AuditRecord, ClusterName, Core, Effect, Entry, Input, Millis, Reply, RequestId, Session, measure::measure,
+};
 use tokio::sync::{mpsc, oneshot};
 
 pub use agents::{Attach, End, ToAgent};
@@ -28,6 +34,7 @@ use crate::{
     clock,
     journal::{self, Journal},
     limits,
+    telemetry::{Commit, Follower, Telemetry},
 };
 use agents::Agents;
 use handle::Message;
@@ -54,6 +61,7 @@ pub struct EventLoop {
     agents: Agents,
     waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
+    follower: Option<Follower>,
     migrations: Arc<Migrations>,
     counters: Arc<Counters>,
     wake_at: Option<Millis>,
@@ -113,6 +121,7 @@ impl EventLoop {
             agents: Agents::default(),
             waiting: BTreeMap::new(),
             next_request: 0,
+            follower: None,
             migrations,
             counters,
             // Whatever the recovered state waits for is asked for at once.
@@ -122,6 +131,13 @@ impl EventLoop {
             last_snapshot_bytes: snapshot_bytes,
         };
         (event_loop, handle)
+    }
+
+    /// The same loop, whose committed entries are followed by `telemetry`.
+    #[must_use]
+    pub fn followed_by(mut self, telemetry: Arc<Telemetry>) -> Self {
+        self.follower = Some(Follower::new(telemetry, self.core.state(), clock::now()));
+        self
     }
 
     /// Runs until it is told to stop; on the calling thread, which it blocks.
@@ -202,6 +218,9 @@ impl EventLoop {
                 // Whoever asked may have given up.
                 let _gave_up = answer.send(self.audit_page(&query));
             }
+            Message::Measure(answer) => {
+                let _gave_up = answer.send(measure(&self.core));
+            }
             Message::Copy(answer) => batch.releases.push(Release::Copy(answer)),
             Message::Stop => batch.stop = true,
         }
@@ -209,6 +228,9 @@ impl EventLoop {
 
     fn step(&mut self, input: Input, batch: &mut Batch) {
         let now = clock::now();
+        if let Some(follower) = &mut self.follower {
+            follower.heard(&input);
+        }
         let decision = self.core.step(input, now);
         self.wake_at = decision.wake_at;
         batch.entries.extend(decision.entries);
@@ -228,9 +250,15 @@ impl EventLoop {
         if entries.is_empty() && audit.is_empty() {
             return Ok(());
         }
+        let begun = Instant::now();
         self.journal.append(&entries, &audit)?;
+        let took = begun.elapsed();
         self.bytes_since_snapshot += entries.iter().map(|entry| entry.len() as u64).sum::<u64>();
         self.counters.committed(entries.len() as u64);
+        if let Some(follower) = &mut self.follower {
+            let state = self.core.state();
+            follower.committed(Commit { entries: &batch.entries, state, took, now: clock::now() });
+        }
         Ok(())
     }
 

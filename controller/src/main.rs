@@ -105,6 +105,12 @@ struct ServeArguments {
     /// How logs are written to standard error.
     #[arg(long, value_enum, default_value_t)]
     log_format: telemetry::Format,
+    /// Where /metrics, /healthz and /readyz are served over plain HTTP; nowhere unless given.
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+    /// Collector that spans are sent to, OTLP over gRPC: http://HOST:PORT; none are unless given.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<telemetry::Endpoint>,
 }
 
 fn trust_domain(text: &str) -> Result<String, spiffe::Error> {
@@ -155,6 +161,8 @@ fn options(data: DataArguments) -> Options {
         trust_domain: data.trust_domain,
         ca: data.ca_cert.zip(data.ca_key),
         leaf_ttl: limits::MIN_LEAF_TTL,
+        metrics_listen: None,
+        otlp_endpoint: None,
     }
 }
 
@@ -238,6 +246,8 @@ fn run(arguments: ServeArguments) -> anyhow::Result<()> {
         listen: arguments.listen,
         names: arguments.names,
         leaf_ttl: arguments.cert_ttl,
+        metrics_listen: arguments.metrics_listen,
+        otlp_endpoint: arguments.otlp_endpoint,
         ..options(arguments.data)
     };
     runtime()?.block_on(async {

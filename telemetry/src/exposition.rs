@@ -41,6 +41,28 @@ pub struct Listed {
     pub help: &'static str,
 }
 
+impl Listed {
+    /// Its row in docs/metrics.md.
+    #[must_use]
+    pub fn row(&self) -> String {
+        let labels: Vec<String> = self.labels.iter().map(|label| format!("`{label}`")).collect();
+        let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
+        format!("| `{}` | {} | {labels} | {} |", self.name, self.kind, self.help)
+    }
+}
+
+/// The rows of docs/metrics.md that a program must say the same as: its own, by prefix, and those of any process.
+#[must_use]
+pub fn rows(docs: &str, prefix: &str) -> Vec<String> {
+    let is_its = |line: &&str| {
+        let name = line.strip_prefix("| `").unwrap_or_default();
+        name.starts_with(prefix) || name.starts_with("process_")
+    };
+    let mut rows: Vec<String> = docs.lines().filter(is_its).map(str::to_owned).collect();
+    rows.sort();
+    rows
+}
+
 /// All metrics of a program.
 #[derive(Debug, Default)]
 pub struct Exposition {
@@ -151,7 +173,7 @@ impl Exposition {
     #[must_use]
     pub fn listed(&self) -> Vec<Listed> {
         let mut listed = self.listed.clone();
-        listed.sort();
+        listed.sort_by_key(Listed::row);
         listed
     }
 

@@ -12,8 +12,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+pub use opentelemetry::Value;
 use opentelemetry::{
-    InstrumentationScope, KeyValue, Value,
+    InstrumentationScope, KeyValue,
     trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState},
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};

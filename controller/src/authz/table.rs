@@ -28,6 +28,9 @@ pub enum Who {
 const TABLE: &[(&str, Who)] = &[
     ("/ferry.agent.v1.AgentService/Attach", Who::Cluster),
     ("/ferry.enroll.v1.EnrollService/Enroll", Who::Anonymous),
+    ("/grpc.health.v1.Health/Check", Who::AtLeast(Role::Viewer)),
+    ("/grpc.health.v1.Health/Watch", Who::AtLeast(Role::Viewer)),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Who::AtLeast(Role::Viewer)),
     ("/ferry.enroll.v1.EnrollService/Renew", Who::Certified),
     ("/ferry.admin.v1.AdminService/GetVersion", Who::AtLeast(Role::Viewer)),
     ("/ferry.admin.v1.AdminService/CreateToken", Who::AtLeast(Role::Admin)),

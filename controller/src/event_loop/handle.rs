@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::{AuditRecord, Input, MigrationId, Reply, input::Request};
+use ferry_core::{AuditRecord, Input, MigrationId, Reply, input::Request, measure::Measure};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::timeout,
@@ -41,6 +41,8 @@ pub(super) enum Message {
         /// Where it goes.
         answer: oneshot::Sender<Result<AuditPage, journal::Error>>,
     },
+    /// Somebody wants to know what there is, in numbers.
+    Measure(oneshot::Sender<Measure>),
     /// Somebody wants everything that is durable.
     Copy(oneshot::Sender<Result<LedgerCopy, super::Error>>),
     /// Finish what is queued, then end.
@@ -180,6 +182,11 @@ impl Handle {
     /// Everything that is durable, at one moment between two commits.
     pub async fn copy(&self, deadline: Duration) -> Result<Result<LedgerCopy, super::Error>, AskError> {
         self.question(Message::Copy, deadline).await
+    }
+
+    /// What there is, in numbers.
+    pub async fn measure(&self, deadline: Duration) -> Result<Measure, AskError> {
+        self.question(Message::Measure, deadline).await
     }
 
     async fn question<T>(
