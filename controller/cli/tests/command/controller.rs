@@ -57,6 +57,16 @@ pub(crate) struct Book {
     pub(crate) volumes: Vec<admin::Volume>,
     /// Same.
     pub(crate) clusters: Vec<admin::Cluster>,
+    /// The answer to whatever is asked of a migration.
+    pub(crate) control: Option<Result<admin::Migration, admin::Rejection>>,
+    /// The audit log, newest first.
+    pub(crate) audit: Vec<admin::AuditRecord>,
+    /// Storage domains and mappings that were set.
+    pub(crate) domains: Vec<admin::StorageDomain>,
+    /// Same.
+    pub(crate) maps: Vec<admin::StorageMap>,
+    /// The last plan that was asked for.
+    pub(crate) asked_plan: admin::CreatePlanRequest,
     /// How often each call was made.
     pub(crate) calls: HashMap<&'static str, u32>,
 }
@@ -279,6 +289,10 @@ impl Service {
             .ok_or_else(|| Status::unauthenticated("no certificate was presented"))
     }
 
+    fn controlled(&self) -> Result<Result<admin::Migration, admin::Rejection>, Status> {
+        lock(&self.book).control.clone().ok_or_else(|| Status::unimplemented("not told what to say"))
+    }
+
     fn sign(&self, csr_pem: &str, identity: &str) -> Result<(String, i64), Status> {
         let refuse = |error: rcgen::Error| Status::invalid_argument(error.to_string());
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem).map_err(refuse)?;
@@ -387,6 +401,7 @@ impl AdminService for Service {
         request: Request<admin::CreatePlanRequest>,
     ) -> Result<Response<admin::CreatePlanResponse>, Status> {
         self.asked("plan", &request)?;
+        lock(&self.book).asked_plan = request.into_inner();
         let plan = lock(&self.book).plan.clone();
         Ok(Response::new(admin::CreatePlanResponse { plan: Some(plan) }))
     }
@@ -413,80 +428,114 @@ impl AdminService for Service {
         &self,
         request: Request<admin::PauseMigrationRequest>,
     ) -> Result<Response<admin::PauseMigrationResponse>, Status> {
-        self.asked("pause_migration", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("pause", &request)?;
+        use admin::pause_migration_response::Result as Answer;
+        let result = Some(match self.controlled()? {
+            Ok(migration) => Answer::Migration(migration),
+            Err(rejection) => Answer::Rejection(rejection),
+        });
+        Ok(Response::new(admin::PauseMigrationResponse { result }))
     }
 
     async fn resume_migration(
         &self,
         request: Request<admin::ResumeMigrationRequest>,
     ) -> Result<Response<admin::ResumeMigrationResponse>, Status> {
-        self.asked("resume_migration", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("resume", &request)?;
+        use admin::resume_migration_response::Result as Answer;
+        let result = Some(match self.controlled()? {
+            Ok(migration) => Answer::Migration(migration),
+            Err(rejection) => Answer::Rejection(rejection),
+        });
+        Ok(Response::new(admin::ResumeMigrationResponse { result }))
     }
 
     async fn rollback_migration(
         &self,
         request: Request<admin::RollbackMigrationRequest>,
     ) -> Result<Response<admin::RollbackMigrationResponse>, Status> {
-        self.asked("rollback_migration", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("rollback", &request)?;
+        use admin::rollback_migration_response::Result as Answer;
+        let result = Some(match self.controlled()? {
+            Ok(migration) => Answer::Migration(migration),
+            Err(rejection) => Answer::Rejection(rejection),
+        });
+        Ok(Response::new(admin::RollbackMigrationResponse { result }))
     }
 
     async fn finish_migration(
         &self,
         request: Request<admin::FinishMigrationRequest>,
     ) -> Result<Response<admin::FinishMigrationResponse>, Status> {
-        self.asked("finish_migration", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("finish", &request)?;
+        use admin::finish_migration_response::Result as Answer;
+        let result = Some(match self.controlled()? {
+            Ok(migration) => Answer::Migration(migration),
+            Err(rejection) => Answer::Rejection(rejection),
+        });
+        Ok(Response::new(admin::FinishMigrationResponse { result }))
     }
 
     async fn list_audit(
         &self,
         request: Request<admin::ListAuditRequest>,
     ) -> Result<Response<admin::ListAuditResponse>, Status> {
-        self.asked("list_audit", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("audit", &request)?;
+        let admin::ListAuditRequest { limit, before, migration } = request.into_inner();
+        let mut records = lock(&self.book).audit.clone();
+        records.retain(|of| migration.is_empty() || of.migration == migration);
+        records.retain(|of| before == 0 || of.number < before);
+        let more = records.len() > limit as usize;
+        records.truncate(limit as usize);
+        let last = records.last().map(|record| record.number).unwrap_or_default();
+        Ok(Response::new(admin::ListAuditResponse { records, next_before: if more { last } else { 0 } }))
     }
 
     async fn set_storage_domain(
         &self,
         request: Request<admin::SetStorageDomainRequest>,
     ) -> Result<Response<admin::SetStorageDomainResponse>, Status> {
-        self.asked("set_storage_domain", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("set-domain", &request)?;
+        let admin::SetStorageDomainRequest { cluster, driver, domain } = request.into_inner();
+        lock(&self.book).domains.push(admin::StorageDomain { cluster, driver, domain });
+        Ok(Response::new(admin::SetStorageDomainResponse { rejection: None }))
     }
 
     async fn list_storage_domains(
         &self,
         request: Request<admin::ListStorageDomainsRequest>,
     ) -> Result<Response<admin::ListStorageDomainsResponse>, Status> {
-        self.asked("list_storage_domains", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("domains", &request)?;
+        let domains = lock(&self.book).domains.clone();
+        Ok(Response::new(admin::ListStorageDomainsResponse { domains }))
     }
 
     async fn add_storage_map(
         &self,
         request: Request<admin::AddStorageMapRequest>,
     ) -> Result<Response<admin::AddStorageMapResponse>, Status> {
-        self.asked("add_storage_map", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("add-map", &request)?;
+        lock(&self.book).maps.extend(request.into_inner().map);
+        Ok(Response::new(admin::AddStorageMapResponse { rejection: None }))
     }
 
     async fn remove_storage_map(
         &self,
         request: Request<admin::RemoveStorageMapRequest>,
     ) -> Result<Response<admin::RemoveStorageMapResponse>, Status> {
-        self.asked("remove_storage_map", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("remove-map", &request)?;
+        let code = "invalid".to_owned();
+        let rejection = admin::Rejection { code, message: "no such mapping is set".into(), transient: false };
+        Ok(Response::new(admin::RemoveStorageMapResponse { rejection: Some(rejection) }))
     }
 
     async fn list_storage_maps(
         &self,
         request: Request<admin::ListStorageMapsRequest>,
     ) -> Result<Response<admin::ListStorageMapsResponse>, Status> {
-        self.asked("list_storage_maps", &request)?;
-        Err(Status::unimplemented("not told what to say"))
+        self.asked("maps", &request)?;
+        let maps = lock(&self.book).maps.clone();
+        Ok(Response::new(admin::ListStorageMapsResponse { maps }))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<admin::WatchResponse, Status>> + Send>>;
