@@ -185,21 +185,11 @@ fn check_command(
     };
     let epochs_fit = |ordinal: Ordinal| -> Result<bool, Broken> { Ok(of(ordinal)?.epoch == command.epoch) };
     let fits = match &command.body {
-        CommandBody::InspectSource { .. } | CommandBody::InspectTarget { .. } => false,
-        CommandBody::Finish { .. } => false,
-        CommandBody::Fence { ordinal, to_slice, .. } => {
-            side.1
-                && epochs_fit(*ordinal)?
-                && work.stage == Stage::Fencing
-                && matches!(of(*ordinal)?.custody, Custody::Granted { .. })
-                && !to_slice.contains(*ordinal)
-        }
-        CommandBody::Reclaim { ordinal, to_slice, .. } => {
-            side.0
-                && epochs_fit(*ordinal)?
-                && matches!(of(*ordinal)?.custody, Custody::Reclaiming { .. })
-                && to_slice.contains(*ordinal)
-                && to_slice.is_disjoint(work.target_slice)
+        CommandBody::InspectSource { .. }
+        | CommandBody::InspectTarget { .. }
+        | CommandBody::Finish { .. } => false,
+        CommandBody::Fence { ordinal, .. } | CommandBody::Reclaim { ordinal, .. } => {
+            epochs_fit(*ordinal)? && undo_fits(work, &of(*ordinal)?.custody, side, &command.body)
         }
         CommandBody::Unprepare { target, .. } => {
             *target == (*cluster == migration.to)
@@ -251,4 +241,23 @@ fn check_command(
     holds(fits, || {
         format!("{id} is out in {cluster} at stage {:?}, which the ledger does not allow", work.stage)
     })
+}
+
+/// Fence before taking back: the source takes nothing that the target may still take.
+fn undo_fits(work: &Work, custody: &Custody, side: (bool, bool), body: &CommandBody) -> bool {
+    match body {
+        CommandBody::Fence { ordinal, to_slice, .. } => {
+            side.1
+                && work.stage == Stage::Fencing
+                && matches!(custody, Custody::Granted { .. })
+                && !to_slice.contains(*ordinal)
+        }
+        CommandBody::Reclaim { ordinal, to_slice, .. } => {
+            side.0
+                && matches!(custody, Custody::Reclaiming { .. })
+                && to_slice.contains(*ordinal)
+                && to_slice.is_disjoint(work.target_slice)
+        }
+        _ => false,
+    }
 }

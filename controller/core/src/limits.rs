@@ -24,6 +24,19 @@ pub const FINISH_DEADLINE_MS: u64 = 60_000;
 pub const FINISH_WATCH_MS: u32 = 10_000;
 /// Storage domains and mappings that can be set; more are refused as busy.
 pub const STORAGE_SETTINGS: usize = 1_000;
+/// How long each step may take before a person is told, unless the plan says otherwise: (step of handoff.md section 5,
+/// milliseconds). Those that are not here take no time of their own.
+pub const STEP_DEADLINES_MS: [(u32, u64); 9] = [
+    (2, 5 * 60_000),
+    (3, 10 * 60_000),
+    (5, 10 * 60_000),
+    (6, 10 * 60_000),
+    (7, 5 * 60_000),
+    (9, 5 * 60_000),
+    (10, 10 * 60_000),
+    (11, 10 * 60_000),
+    (12, 5 * 60_000),
+];
 /// Shortest deadline of a step.
 pub const STEP_DEADLINE_LEAST_MS: u64 = 1_000;
 /// Longest deadline of a step.

@@ -4,18 +4,18 @@
 //! passed since the plan: only if the world has the same fingerprint does it run. A cluster that goes away or stays
 //! silent ends the request with words, never with a guess.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::command::{Command, CommandBody};
 use crate::effect::Effect;
 use crate::entry::Entry;
 use crate::facts::{Description, OutcomeResult, TargetReport};
-use crate::ids::{ClusterName, CommandId, Epoch, RequestId, Session};
+use crate::ids::{ClusterName, CommandId, Epoch, Ordinal, RequestId, Session};
 use crate::input::PlanRequest;
 use crate::inspection::{Inspection, Purpose};
 use crate::limits;
 use crate::migration::timeout_ms;
-use crate::planner::{Survey, source_of};
+use crate::planner::{Survey, classes, moving, source_of};
 use crate::rejection::Rejection;
 use crate::reply::Reply;
 
@@ -132,11 +132,13 @@ impl Step<'_> {
         let to = inspection.asked.to.clone();
         let record = self.state.ledger.workloads.get(&inspection.asked.workload);
         let known_uids = record.map(|record| record.known_in(&to)).unwrap_or_default();
+        let ordinals: BTreeSet<Ordinal> =
+            moving(&description, &inspection.asked).unwrap_or_default().into_iter().collect();
         let body = CommandBody::InspectTarget {
             description: Box::new(description),
             known_uids,
-            ordinals: Vec::new(),
-            storage_classes: self.storage_classes(&inspection),
+            ordinals: ordinals.into_iter().collect(),
+            storage_classes: classes(self.state, &inspection.from, &inspection.asked),
             source_pod_cidrs: self.pod_cidrs(&inspection.from),
             pod_cidrs: self.pod_cidrs(&to),
         };
@@ -144,14 +146,6 @@ impl Step<'_> {
         inspection.cluster = to;
         self.send_inspection(&inspection);
         self.observed.inspections.insert(number, inspection);
-    }
-
-    /// Names of the target's StorageClasses by the source's: what admins mapped, and what this plan maps otherwise.
-    fn storage_classes(&self, inspection: &Inspection) -> BTreeMap<String, String> {
-        let asked = &inspection.asked;
-        let mut classes = self.state.storage.classes(&inspection.from, &asked.to, &asked.workload.namespace);
-        classes.extend(asked.storage_classes.clone());
-        classes
     }
 
     /// Pod networks that a cluster declared; none if it was never attached.

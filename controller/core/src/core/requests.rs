@@ -25,6 +25,23 @@ use crate::volume::list;
 use super::Step;
 use super::finish::claims;
 
+/// Only steps that take time have deadlines, within reason.
+fn deadlines_fit(asked: &PlanRequest) -> Result<(), Rejection> {
+    let (least, most) = (limits::STEP_DEADLINE_LEAST_MS, limits::STEP_DEADLINE_MOST_MS);
+    for (step, ms) in &asked.deadlines {
+        let known = limits::STEP_DEADLINES_MS.iter().any(|(known, _)| known == step);
+        if !known || !(least..=most).contains(ms) {
+            let steps: Vec<String> =
+                limits::STEP_DEADLINES_MS.iter().map(|(step, _)| step.to_string()).collect();
+            return Err(Rejection::Invalid(format!(
+                "a deadline of {ms} ms for step {step}; expected {least} to {most} ms for one of the steps {}",
+                steps.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Both slices together: they touch, or the first handoff would not fit.
 fn span(source: Slice, target: Slice) -> Slice {
     let start = if target.is_empty() { source.start } else { source.start.min(target.start) };
@@ -49,6 +66,9 @@ impl Step<'_> {
             }
             Request::RedeemToken { hash } => self.redeem_token(hash),
             Request::CreatePlan(asked) => {
+                if let Err(rejection) = deadlines_fit(&asked) {
+                    return Some(Reply::Rejected(rejection));
+                }
                 self.inspect(request, Purpose::Plan, asked);
                 return None;
             }

@@ -125,8 +125,8 @@ fn late(migration: &Migration, work: &Work) -> Option<String> {
 /// Milliseconds for people: whole minutes or seconds where they are.
 fn duration(ms: u64) -> String {
     match ms {
-        _ if ms % 60_000 == 0 => format!("{} min", ms / 60_000),
-        _ if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
+        _ if ms.is_multiple_of(60_000) => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1_000) => format!("{} s", ms / 1_000),
         _ => format!("{ms} ms"),
     }
 }

@@ -204,8 +204,7 @@ fn unprepare(work: &Work, record: &WorkloadRecord, target: bool) -> Desired {
     let uid = if of_source { &work.source_uid } else { &work.target_uid };
     let body = CommandBody::Unprepare {
         target,
-        // What was there before is not ours to delete: the agent goes by this migration's mark alone.
-        stateful_set_uid: if target && work.target_existed { String::new() } else { uid.clone() },
+        stateful_set_uid: uid.clone(),
         originals: work.originals.clone(),
         epochs: record
             .ordinals

@@ -89,7 +89,6 @@ impl Stage {
     ///
     /// # Errors
     /// [`Illegal`] when the event cannot happen now.
-    #[expect(clippy::too_many_lines, reason = "the whole table: one short arm for each event")]
     pub fn after(self, event: &Event) -> Result<Self, Illegal> {
         let moves: &[(Self, Self)] = match event {
             Event::SourcePrepared { .. } => &[(Self::PreparingSource, Self::PreparingTarget)],

@@ -125,6 +125,19 @@ impl Scene<'_> {
     pub(super) fn unprepare_began(&mut self) {
         self.forget_setbacks();
         self.work.settled.clear();
+        let to = self.migration.to.clone();
+        let there = if self.work.reversed { self.work.source_slice } else { self.work.target_slice };
+        if !there.is_empty() {
+            // What an earlier migration moved is there, and needs the protection that this one found in place.
+            self.work.prepared.clear();
+        } else if self.work.target_existed {
+            self.work.prepared.remove(&to);
+        }
+        if self.work.target_existed {
+            self.work
+                .left
+                .push(format!("{to}: the StatefulSet was there before, and stays as it was prepared"));
+        }
     }
 
     /// Raises every epoch: a late repetition of what undid this preparation must not undo the next one.

@@ -6,5 +6,6 @@ mod domains;
 mod faults;
 mod hostile;
 mod planning;
+mod subsets;
 mod waiting;
 mod world;

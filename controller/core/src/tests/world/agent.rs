@@ -70,6 +70,7 @@ fn expect(condition: bool, message: &str) -> Result<(), Refusal> {
 }
 
 /// The writes that the command still needs here, or why it is refused.
+#[expect(clippy::too_many_lines, reason = "exhaustive: one arm for each command")]
 pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>, Refusal> {
     let slice = cluster.set.as_ref().map(|set| set.slice).unwrap_or_default();
     let mut writes: Vec<Write> = Vec::new();
@@ -228,6 +229,7 @@ fn adopt_volume(cluster: &mut Cluster, claim: &str, handle: &str) {
 }
 
 /// What the agent says after the writes.
+#[expect(clippy::too_many_lines, reason = "exhaustive: one arm for each command")]
 pub(crate) fn evidence(cluster: &Cluster, command: &Command) -> OutcomeResult {
     let set = cluster.set.clone().unwrap_or_default();
     match &command.body {
