@@ -163,11 +163,13 @@ pub(crate) fn parse(manifest: Option<&Manifest>, what: &str) -> Result<Value, St
     })
 }
 
-/// The same with the keys of every object sorted: what digests and comparisons are made of.
+/// The same with the keys of every object sorted and without fields that are null: what digests and comparisons are made
+/// of. Before Kubernetes 1.34 a template came with `creationTimestamp: null`, since then it comes without. An empty object
+/// stays, for an empty selector selects everything.
 pub(crate) fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let mut sorted: Vec<_> = fields.iter().collect();
+            let mut sorted: Vec<_> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
             sorted.sort_by_key(|(key, _)| *key);
             sorted.into_iter().map(|(key, value)| (key.clone(), canonical(value))).collect()
         }
@@ -179,3 +181,7 @@ pub(crate) fn canonical(value: &Value) -> Value {
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+#[path = "object_tests.rs"]
+mod tests;
