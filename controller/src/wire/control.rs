@@ -173,3 +173,7 @@ pub fn map_request(from: Option<wire::StorageMap>, removal: bool) -> Result<Stor
         to_class: if removal { String::new() } else { name("map.to_class", from.to_class)? },
     })
 }
+
+#[cfg(test)]
+#[path = "control_tests.rs"]
+mod tests;

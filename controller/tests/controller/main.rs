@@ -5,9 +5,11 @@
 //! each is killed when its test ends. Waiting is for a condition, with a deadline.
 
 mod agent;
+mod backups;
 mod calls;
 mod client;
 mod cluster;
+mod control;
 mod crossing;
 mod expiry;
 mod hostile;
