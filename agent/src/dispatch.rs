@@ -7,19 +7,21 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use ferry_proto::agent::v1::{Command, Outcome, command::Body};
 use prost::Message as _;
 use tokio::{sync::Notify, time::Instant};
+use tracing::Instrument as _;
 
 use crate::{
     context::{Context, Facts},
     executor, inspect, limits,
     outcome::{Ended, Evidence, Stop},
     progress::{Queue, hold},
+    telemetry::{Telemetry, Watch},
 };
 
 /// The commands of this process. Clones share them.
@@ -30,6 +32,7 @@ struct Shared {
     client: kube::Client,
     cluster: String,
     progress: Queue,
+    telemetry: OnceLock<Telemetry>,
     table: Mutex<Table>,
     ended: Notify,
 }
@@ -56,7 +59,15 @@ impl Dispatch {
     /// Nothing runs yet.
     pub fn new(client: kube::Client, cluster: impl Into<String>, progress: Queue) -> Self {
         let (table, ended) = (Mutex::default(), Notify::new());
-        Self(Arc::new(Shared { client, cluster: cluster.into(), progress, table, ended }))
+        let telemetry = OnceLock::new();
+        Self(Arc::new(Shared { client, cluster: cluster.into(), progress, telemetry, table, ended }))
+    }
+
+    /// The same, whose commands are counted and told by `telemetry`.
+    #[must_use]
+    pub fn watched_by(self, telemetry: Telemetry) -> Self {
+        let _first = self.0.telemetry.set(telemetry);
+        self
     }
 
     /// Takes a command; its outcome comes out of [`Dispatch::next_outcome`].
@@ -91,7 +102,6 @@ impl Dispatch {
         }
         table.running.insert(command.id.clone());
         drop(table);
-        tracing::info!(command = %command.id, epoch = command.epoch, "begins");
         tokio::spawn(run(self.clone(), command));
         Ok(())
     }
@@ -170,25 +180,31 @@ async fn run(dispatch: Dispatch, command: Command) {
     let id = command.id.clone();
     let shared = &dispatch.0;
     let workload = command.workload.unwrap_or_default();
+    let facts = Facts {
+        id: id.clone(),
+        epoch: command.epoch,
+        generation: command.generation,
+        namespace: workload.namespace,
+        workload: workload.name,
+        migration: command.migration,
+    };
+    let telemetry = shared.telemetry.get_or_init(Telemetry::default);
+    let watch = Watch::begin(telemetry, &facts, &shared.cluster, command.body.as_ref());
+    let span = watch.log_span();
+    span.in_scope(|| tracing::info!("a command begins"));
     let ctx = Context {
         client: shared.client.clone(),
         cluster: shared.cluster.clone(),
         deadline: Instant::now() + Duration::from_millis(command.timeout_ms).min(limits::COMMAND_TIMEOUT),
-        progress: shared.progress.reporter(&id),
-        command: Facts {
-            id: id.clone(),
-            epoch: command.epoch,
-            generation: command.generation,
-            namespace: workload.namespace,
-            workload: workload.name,
-            migration: command.migration,
-        },
+        progress: shared.progress.reporter(&id).watched_by(&watch),
+        command: facts,
     };
     let (progress, timeout_ms) = (ctx.progress.clone(), command.timeout_ms);
-    let task = tokio::spawn(async move {
+    let carried_out = async move {
         let deadline = ctx.deadline;
         tokio::time::timeout_at(deadline, carry_out(&ctx, command.body)).await
-    });
+    };
+    let task = tokio::spawn(carried_out.instrument(span.clone()));
     let ended = match task.await {
         Ok(Ok(ended)) => ended,
         Ok(Err(_)) => Err(Stop::unknown(format!(
@@ -198,11 +214,8 @@ async fn run(dispatch: Dispatch, command: Command) {
             "The agent broke while carrying the command out ({broken}); read its log, and report it"
         ))),
     };
-    let evidence = ended.unwrap_or_else(|stop| {
-        tracing::info!(command = %id, %stop, "ends without evidence");
-        stop.at(progress.step()).into()
-    });
-    tracing::info!(command = %id, "ends");
+    let evidence = ended.unwrap_or_else(|stop| stop.at(progress.step()).into());
+    span.in_scope(|| watch.end(&evidence));
     dispatch.lock().finish(id, evidence);
     shared.ended.notify_one();
 }

@@ -65,7 +65,7 @@ fn a_refusal_is_a_warning_and_an_inspection_no_event() {
     let (event, _) = waiting.try_recv().expect("an event");
     assert!(matches!(event.type_, EventType::Warning) && event.reason == "HandoffRefused");
     assert!(event.note.expect("a note").len() <= limits::EVENT_NOTE_BYTES);
-    let inspection = Body::InspectSource(wire::InspectSource {});
+    let inspection = Body::InspectSource(wire::InspectSource::default());
     assert_eq!(Subject::of(&facts("inspection-1/-/inspect-source/1"), Some(&inspection)), None);
 }
 

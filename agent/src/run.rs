@@ -78,7 +78,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
         instance_id: instance_id(),
         inventory,
         health,
-        dispatch: Dispatch::new(client.clone(), cluster_name.clone(), progress.clone()),
+        dispatch: Dispatch::new(client.clone(), cluster_name.clone(), progress.clone())
+            .watched_by(telemetry.clone()),
         telemetry,
         progress,
         own: Own::new(client.clone(), revival),
