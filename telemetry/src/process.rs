@@ -2,6 +2,7 @@
 //!
 //! The names are those that every Prometheus client library uses, so that existing dashboards show Ferry too. Read
 //! from `/proc/self`; what cannot be read is left out. Outside Linux there is none of it.
+//! Only this process: what others on the machine use is an exporter's business.
 
 use std::{
     fmt, fs,

@@ -2,6 +2,7 @@
 //!
 //! Names of nodes, pods and volumes, and the epoch that the cluster keeps; no manifests and nothing of a template.
 //! The whole evidence is in the controller's journal; this is enough to find it there.
+//! A kind of evidence without an arm here has a span without attributes, never an error.
 
 use ferry_proto::agent::v1::{ClaimedVolume, NodeIdentity};
 use ferry_telemetry::trace::Value;

@@ -2,6 +2,7 @@
 //!
 //! The entry that ends a command does not say how it ended: the outcome that came in just before does. One that ends
 //! without an outcome was withdrawn. What was under way when the controller started counts from then.
+//! Commands of inspections belong to no migration, are not journalled, and are not here.
 
 use std::collections::BTreeMap;
 
