@@ -106,7 +106,7 @@ fn left_behind(left: &[String]) -> String {
     if left.is_empty() {
         return String::new();
     }
-    limits::cut(&format!("rolled back; left, to be seen to by hand: {}", left.join("; ")))
+    limits::cut(&format!("rolled back; what stays: {}", left.join("; ")))
 }
 
 impl Scene<'_> {

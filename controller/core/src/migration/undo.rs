@@ -130,13 +130,7 @@ impl Scene<'_> {
         if !there.is_empty() {
             // What an earlier migration moved is there, and needs the protection that this one found in place.
             self.work.prepared.clear();
-        } else if self.work.target_existed {
-            self.work.prepared.remove(&to);
-        }
-        if self.work.target_existed {
-            self.work
-                .left
-                .push(format!("{to}: the StatefulSet was there before, and stays as it was prepared"));
+            self.work.left.push(format!("{to} runs {there}, so both clusters stay as they were prepared"));
         }
     }
 
