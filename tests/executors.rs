@@ -17,6 +17,8 @@ mod kill;
 mod plan;
 #[path = "executors/refusals.rs"]
 mod refusals;
+#[path = "executors/storage_facts.rs"]
+mod storage_facts;
 #[path = "executors/witness.rs"]
 mod witness;
 #[path = "executors/workload.rs"]
@@ -120,6 +122,7 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
         |clusters| async move { refusals::attachment(&clusters).await },
     ));
     trials.push(trial(&on, "unknown-pod", |clusters| async move { refusals::pod(&clusters).await }));
+    trials.push(trial(&on, "storage-facts", |clusters| async move { storage_facts::travel(&clusters).await }));
     trials.push(trial(&on, "plan-clean", |clusters| async move { plan::clean(&clusters).await }));
     trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
     trials.push(trial(&on, "plan-taken", |clusters| async move { plan::taken(&clusters).await }));
