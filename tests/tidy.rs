@@ -16,6 +16,7 @@ mod tidy {
     pub(crate) mod documentation;
     pub(crate) mod findings;
     pub(crate) mod house;
+    pub(crate) mod links;
     pub(crate) mod rules;
     pub(crate) mod rust;
 }
