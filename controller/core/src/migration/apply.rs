@@ -121,7 +121,11 @@ impl Scene<'_> {
             Event::TargetPrepared { uid, slice } => self.target_prepared(uid, *slice),
             Event::Converged => {}
             Event::ResolversWaited => {
-                self.ends(11, "");
+                let address = self.handoff().pod_address.clone();
+                self.ends(
+                    11,
+                    &format!("every cluster resolves it to {address} alone; resolvers had their time"),
+                );
                 self.begins(12);
             }
             Event::HandoffBegan { ordinal, epoch } => self.began(*ordinal, *epoch),

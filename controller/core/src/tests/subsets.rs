@@ -2,6 +2,7 @@
 //!
 //! A subset is a migration like any other, so the referee and the ledger's own checks look on. What is asserted besides is
 //! what people are told: where a plan begins, what a certificate says, which step takes too long, who did what.
+//! What admins say of storage is here too, because it is plans that it changes.
 
 use super::world::{Cluster, PLAIN, Shape, World, db, name};
 use crate::input::{PlanRequest, Request};
