@@ -39,6 +39,7 @@ pub fn progress(from: wire::Progress) -> Result<Progress, Error> {
 }
 
 /// A command ended.
+#[expect(clippy::too_many_lines, reason = "exhaustive: one short arm for each kind of evidence")]
 pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
     let result = match need("outcome.result", from.result)? {
         Wire::SourceReport(from) => OutcomeResult::SourceReport(Box::new(SourceReport {
