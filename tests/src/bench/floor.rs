@@ -71,7 +71,9 @@ impl Side {
              "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
              "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]},
         ]});
-        cluster.kubectl_with_input(&["apply", "-f", "-"], &account.to_string()).await?;
+        // The API server was restarted a moment ago: the schema to validate by may take it long yet.
+        let apply = ["apply", "--validate=false", "-f", "-"];
+        cluster.kubectl_with_input(&apply, &account.to_string()).await?;
         let create = ["-n", NAMESPACE, "create", "token", ACCOUNT, "--duration=24h"];
         let token = cluster.kubectl(&create).await?;
         let mut kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
