@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::ListParams;
@@ -25,10 +26,8 @@ pub const CONTROLLER: &str = "ferry-controller";
 pub const AGENT: &str = "ferry-agent";
 /// The port of every node of the host cluster by which the controller is reached.
 const PORT: u16 = 30743;
-/// Time for an agent to attach.
-const START: Duration = Duration::from_secs(60);
-/// Time for a pod to be scheduled, get its disk and become Ready.
-const ROLLED_OUT: &str = "--timeout=55s";
+/// Time for a pod to be scheduled, get its disk and become Ready, and for an agent to attach.
+const START: Duration = Duration::from_secs(180);
 /// Where archives of images lie.
 const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/images/test");
 
@@ -112,17 +111,28 @@ impl Pods {
     /// Waits until every pod of a release is Ready, and none of an earlier revision is left.
     ///
     /// # Errors
-    /// They are not within 55 seconds.
+    /// They are not within three minutes.
     pub async fn rolled_out(&self, cluster: &Cluster, release: &str) -> Result<()> {
-        let kind = if release == CONTROLLER { "statefulset" } else { "deployment" };
-        let status = ["-n", NAMESPACE, "rollout", "status", &format!("{kind}/{release}"), ROLLED_OUT];
-        told(cluster, cluster.kubectl(&status).await).await.map(drop)
+        let client = cluster.client().await?;
+        let sets = Api::<StatefulSet>::namespaced(client.clone(), NAMESPACE);
+        let deployments = Api::<Deployment>::namespaced(client, NAMESPACE);
+        let rolled = Wait::new(format!("{release} in {} to be rolled out", cluster.name()), START)
+            .until(async || {
+                let done = if release == CONTROLLER {
+                    set_is_out(&sets.get(release).await?)
+                } else {
+                    deployment_is_out(&deployments.get(release).await?)
+                };
+                Ok(done.then_some(()))
+            })
+            .await;
+        told(cluster, rolled).await
     }
 
     /// Waits until the controller lists a cluster as attached.
     ///
     /// # Errors
-    /// It does not within a minute.
+    /// It does not within three minutes.
     pub async fn attached(&self, cluster: &Cluster) -> Result<()> {
         let attached = Wait::new(format!("cluster {} to be attached", cluster.name()), START)
             .until(async || {
@@ -189,6 +199,24 @@ pub async fn make_namespace(cluster: &Cluster) -> Result<()> {
 pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>> {
     let api = Api::<Pod>::namespaced(cluster.client().await?, NAMESPACE);
     Ok(api.list(&ListParams::default()).await?.items)
+}
+
+fn set_is_out(set: &StatefulSet) -> bool {
+    set.status.as_ref().is_some_and(|status| {
+        status.observed_generation == set.metadata.generation
+            && status.update_revision == status.current_revision
+            && status.ready_replicas == Some(1)
+            && status.updated_replicas == Some(1)
+    })
+}
+
+fn deployment_is_out(deployment: &Deployment) -> bool {
+    deployment.status.as_ref().is_some_and(|status| {
+        status.observed_generation == deployment.metadata.generation
+            && status.updated_replicas == Some(1)
+            && status.available_replicas == Some(1)
+            && status.replicas == Some(1)
+    })
 }
 
 /// An outcome; a failure with what the pods are and what they said.
