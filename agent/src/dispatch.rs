@@ -4,9 +4,13 @@
 //! again; only an id that was acknowledged (or never seen) starts anew. Everything here is lost with the process, on
 //! purpose: the controller sends again what it has no outcome for, and executors find in the cluster how far they
 //! came. A command that outlives its time, or whose task breaks, ends as unknown (I8).
+//!
+//! A command for an ordinal ends one of a lower epoch for the same ordinal that still runs: that one is dropped where
+//! it stands and refused as of the past, and only then does the new one begin. This only makes haste. That nothing of
+//! the older one lands later, wherever it runs, is held by the epochs and by what its writes test.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -24,6 +28,10 @@ use crate::{
     telemetry::{Telemetry, Watch},
 };
 
+mod running;
+
+use running::{Begun, Running};
+
 /// The commands of this process. Clones share them.
 #[derive(Clone)]
 pub struct Dispatch(Arc<Shared>);
@@ -39,7 +47,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Table {
-    running: BTreeSet<String>,
+    running: Running,
     outcomes: BTreeMap<String, Outcome>,
     unsent: VecDeque<String>,
 }
@@ -100,9 +108,9 @@ impl Dispatch {
             self.0.ended.notify_one();
             return Ok(());
         }
-        table.running.insert(command.id.clone());
+        let begun = table.running.begin(&command);
         drop(table);
-        tokio::spawn(run(self.clone(), command));
+        tokio::spawn(run(self.clone(), command, begun));
         Ok(())
     }
 
@@ -120,7 +128,7 @@ impl Dispatch {
 
     /// Ids of the commands that run now, ascending.
     pub fn in_progress(&self) -> Vec<String> {
-        self.lock().running.iter().cloned().collect()
+        self.lock().running.ids()
     }
 
     /// The next outcome to send; waits for one. To be called by one task at a time; cancel-safe.
@@ -146,7 +154,7 @@ impl Table {
     }
 
     fn finish(&mut self, id: String, evidence: Evidence) {
-        self.running.remove(&id);
+        self.running.end(&id);
         self.outcomes
             .insert(id.clone(), sendable(Outcome { command_id: id.clone(), result: Some(evidence) }));
         self.offer(id);
@@ -176,7 +184,8 @@ fn sendable(outcome: Outcome) -> Outcome {
     Outcome { result: Some(refusal.into()), ..outcome }
 }
 
-async fn run(dispatch: Dispatch, command: Command) {
+async fn run(dispatch: Dispatch, command: Command, mut begun: Begun) {
+    begun.alone().await;
     let id = command.id.clone();
     let shared = &dispatch.0;
     let workload = command.workload.unwrap_or_default();
@@ -204,19 +213,33 @@ async fn run(dispatch: Dispatch, command: Command) {
         let deadline = ctx.deadline;
         tokio::time::timeout_at(deadline, carry_out(&ctx, command.body)).await
     };
-    let task = tokio::spawn(carried_out.instrument(span.clone()));
-    let ended = match task.await {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(_)) => Err(Stop::unknown(format!(
+    let mut task = tokio::spawn(carried_out.instrument(span.clone()));
+    let joined = tokio::select! {
+        joined = &mut task => Ok(joined),
+        by = begun.overtaken() => {
+            task.abort();
+            // Only its end is waited for: what it was about to say does not count any more.
+            let _ended = task.await;
+            Err(by)
+        }
+    };
+    let ended = match joined {
+        Ok(Ok(Ok(ended))) => ended,
+        Ok(Ok(Err(_))) => Err(Stop::unknown(format!(
             "The command did not end within its {timeout_ms} ms; what it changed is looked at when it is sent again"
         ))),
-        Err(broken) => Err(Stop::unknown(format!(
+        Ok(Err(broken)) => Err(Stop::unknown(format!(
             "The agent broke while carrying the command out ({broken}); read its log, and report it"
+        ))),
+        Err(by) => Err(Stop::stale_epoch(format!(
+            "A command of epoch {by} for the same ordinal came meanwhile; this one is of epoch {}, of the past",
+            command.epoch
         ))),
     };
     let evidence = ended.unwrap_or_else(|stop| stop.at(progress.step()).into());
     span.in_scope(|| watch.end(&evidence));
     dispatch.lock().finish(id, evidence);
+    drop(begun);
     shared.ended.notify_one();
 }
 
@@ -239,7 +262,12 @@ async fn change(ctx: &Context, body: Body) -> Ended {
     let releases = matches!(body, Body::Release(_));
     match body {
         Body::Adopt(_) => hold::handed_over(true),
-        Body::PrepareSource(_) | Body::PrepareTarget(_) | Body::Retire(_) => hold::handed_over(false),
+        Body::PrepareSource(_)
+        | Body::PrepareTarget(_)
+        | Body::Retire(_)
+        | Body::Fence(_)
+        | Body::Reclaim(_)
+        | Body::Unprepare(_) => hold::handed_over(false),
         _ => {}
     }
     let ended = executor::run(ctx, body).await;

@@ -45,7 +45,13 @@ impl Queue {
 
     /// A reporter for one command.
     pub fn reporter(&self, command_id: &str) -> Reporter {
-        Reporter { command_id: command_id.into(), queue: self.clone(), step: Arc::default(), watch: None }
+        Reporter {
+            command_id: command_id.into(),
+            queue: self.clone(),
+            step: Arc::default(),
+            undoes: false,
+            watch: None,
+        }
     }
 
     fn push(&self, message: Progress) {
@@ -83,6 +89,7 @@ pub struct Reporter {
     command_id: Arc<str>,
     queue: Queue,
     step: Arc<AtomicU32>,
+    undoes: bool,
     watch: Option<Watch>,
 }
 
@@ -93,11 +100,22 @@ impl Reporter {
         Self { watch: Some(watch.clone()), ..self }
     }
 
+    /// The same for a command that takes steps back: it reports the numbers of those steps, and tests hold it at points
+    /// of its own.
+    #[must_use]
+    pub fn undoing(&self) -> Self {
+        Self { undoes: true, ..self.clone() }
+    }
+
     /// Step `step` (handoff.md section 5; 0 for preparation) begins. Waits only where a test holds it.
     pub async fn started(&self, step: u32, message: impl Into<String>) {
         self.step.store(step, Ordering::Relaxed);
         self.say(step, StepState::Started, message.into());
-        hold::at_step(step).await;
+        if self.undoes {
+            hold::at_undo(step).await;
+        } else {
+            hold::at_step(step).await;
+        }
     }
 
     /// The step waits for what `message` says.

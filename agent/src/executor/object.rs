@@ -11,6 +11,8 @@ use crate::outcome::Stop;
 
 /// Annotation on every object that a step writes: the epoch of that step.
 pub(crate) const EPOCH: &str = "ferry.dev/epoch";
+/// Annotation on what exists in a cluster only because of a migration: which one made it.
+pub(crate) const MADE_BY: &str = "ferry.dev/migration";
 /// Label that names who made an object which exists only because of Ferry.
 pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Its value.
@@ -93,6 +95,19 @@ pub(crate) fn annotate(object: &Value, annotations: &[(&str, &str)]) -> Vec<Valu
         operations.push(json!({"op": "add", "path": annotation_path(key), "value": value}));
     }
     operations
+}
+
+/// Marks an object that is about to be created as made by `migration`.
+pub(crate) fn mark(object: &mut Value, migration: &str) {
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.insert(MADE_BY.into(), migration.into());
+    }
+}
+
+/// Takes annotations off an object that has been read, those that it has: operations for `api::amend`.
+pub(crate) fn unannotate(object: &Value, keys: &[&str]) -> Vec<Value> {
+    let there = keys.iter().filter(|key| annotation(object, key).is_some());
+    there.map(|key| json!({"op": "remove", "path": annotation_path(key)})).collect()
 }
 
 /// The JSON Pointer of an annotation.

@@ -36,7 +36,7 @@ pub(super) async fn run(ctx: &Context, command: &Adopt, recorded: &[Recorded]) -
     }
     let mut bound = Vec::new();
     for disk in recorded {
-        bound.push(wait_bound(ctx, disk).await?);
+        bound.push(wait_bound(ctx, STEP, disk).await?);
     }
     ctx.progress.done(STEP, "claims and PersistentVolumes are Bound to each other");
     Ok(bound)
@@ -139,10 +139,15 @@ fn ours(ctx: &Context, disk: &Recorded, key: &Key, claim: &Value) -> Result<(), 
     )))
 }
 
-async fn wait_bound(ctx: &Context, disk: &Recorded) -> Halted<ClaimedVolume> {
+/// Claim and volume of the disk, Bound to each other.
+pub(in crate::executor) async fn wait_bound(
+    ctx: &Context,
+    step: u32,
+    disk: &Recorded,
+) -> Halted<ClaimedVolume> {
     let claim_key = Key::of(ctx, CLAIM, object::name(&disk.claim));
     let volume_key = disk.key(ctx);
-    let mut wait = Wait::new(ctx, STEP);
+    let mut wait = Wait::new(ctx, step);
     loop {
         let (claim, volume) = (api::read(ctx, &claim_key).await?, api::read(ctx, &volume_key).await?);
         let (Some(claim), Some(volume)) = (claim, volume) else {
