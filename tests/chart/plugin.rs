@@ -15,7 +15,7 @@ use ferry_tests::world::World;
 use serde_json::Value;
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/krew/ferry.yaml");
-/// Words in a short description: krew's index asks for one line of a table.
+/// Bytes of a short description: krew's index prints it in one line of a table.
 const SHORT: usize = 50;
 
 /// The manifest is well formed, and what it installs answers to `kubectl ferry`.

@@ -2,6 +2,8 @@
 //!
 //! A schema that lets a mistyped value through installs something else than was meant. So each kind of mistake is
 //! made once here, and the words of the refusal are looked at: they must name the value.
+//!
+//! What the charts make of values that are right is for `manifests` and `lifecycle`.
 
 use anyhow::{Result, bail, ensure};
 use ferry_tests::ferry::helm::{Helm, chart};

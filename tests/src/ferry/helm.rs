@@ -2,6 +2,8 @@
 //!
 //! The program is upstream's, built with the clusters' own tools. What it keeps (caches, plugins) lies in the run's
 //! directory, never in a home directory. A chart is named by its folder; namespace and release are always said.
+//!
+//! What is installed with it, and when it is up, is for [`super::pods`].
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
