@@ -2,6 +2,7 @@
 //!
 //! It states what the source was found to hold of the workload at one moment: nothing but tombstones, or what is named. What is
 //! left to do by hand is part of it. Whoever needs it for a program takes `-o json`.
+//! Pure: from shapes to text. What is found at another moment, or by another tool, is not in it.
 
 use std::fmt::{self, Write};
 

@@ -2,6 +2,7 @@
 //!
 //! Who may read it is the table's decision, what is in it the event loop's; here a page is asked for and handed on. A
 //! damaged record is said as such: it is a matter for whoever keeps the disk, and no reason for anything else to stop.
+//! Who did what is decided in the core, where requests are answered; nothing is recorded here.
 
 use ferry_proto::admin::v1 as wire;
 use tonic::Request;

@@ -2,6 +2,7 @@
 //!
 //! Each asks the core and hands its word on: the migration as it is now, or a rejection with its code in the response. Only
 //! what is no answer of the domain becomes a status: a name that does not exist, an agent that is needed and away, silence.
+//! Whether a request makes sense now is not looked at here, or it would be looked at twice.
 
 use ferry_core::{Migration, MigrationId, Rejection, Reply, input::Request as Ask};
 use ferry_proto::admin::v1 as wire;

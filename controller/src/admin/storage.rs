@@ -2,6 +2,7 @@
 //!
 //! Domains and mappings are the core's; a refusal of it is a field of the response, as everywhere. That a cluster, a driver
 //! or a class exists is not asked here: it may come later, and a plan finds out.
+//! Changes are for admins, lists for everybody with a role: the table in `authz` says so, not this file.
 
 use ferry_core::{Rejection, Reply, input::Request as Ask};
 use ferry_proto::admin::v1 as wire;

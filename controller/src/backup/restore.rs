@@ -2,6 +2,7 @@
 //!
 //! Everything is checked before anything is written. The CA comes first and the journal last, in one rename: a directory with
 //! a CA and no journal is one that no controller starts on, and that this may be tried on again.
+//! Nothing here talks to a controller: whether one of the same ledger still runs elsewhere only people can know.
 
 use std::{
     fs::{self, File},

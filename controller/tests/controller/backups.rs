@@ -2,6 +2,7 @@
 //!
 //! The programs themselves, as a person would run them: a restored controller is asked over the wire, with the credentials of
 //! before. Every way in which a restore must refuse is held to its words and to leaving things as they were.
+//! Files and directories are temporary, and each controller is ended by its test.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 

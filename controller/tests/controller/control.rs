@@ -2,6 +2,7 @@
 //!
 //! What each means at each step is the core's business and tested there; here it is that requests, commands and answers find
 //! their way through the controller, that refusals come with their codes, and that everything is on record with who asked.
+//! Waiting is for what a migration says of itself, with a deadline.
 
 use anyhow::{Context, Result};
 use ferry_proto::admin::v1::{

@@ -2,6 +2,7 @@
 //!
 //! As all calls: one function each, nothing retried. A refusal of the controller's is a failure with its code, whatever
 //! message of the wire it came in.
+//! What is asked is checked before by the command line, and by the controller again; nothing is checked here.
 
 use ferry_proto::admin::v1::{
     self as pb, finish_migration_response::Result as Finished, pause_migration_response::Result as Paused,

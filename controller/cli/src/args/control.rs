@@ -2,6 +2,7 @@
 //!
 //! Each takes a migration's id, as `get` and `migrate` show it. Subsets, classes and deadlines of a plan are here too,
 //! because `plan` and `migrate` share them: what is approved and what runs must be named alike.
+//! Forms are checked here, so that a slip costs no call; whether ordinals or classes make sense, the plan says.
 
 use std::collections::BTreeMap;
 

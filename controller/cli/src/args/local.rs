@@ -1,6 +1,8 @@
 //! Arguments of what asks nobody: completions and manual pages.
 //!
 //! Both are made from the definition of the command line itself, so that they cannot differ from it.
+//! Neither needs a credential, a controller, or a home directory: packages are built where there are none.
+//! Shells that are not named here have completions of their own making, or none.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,8 @@
 //! Arguments of `ferry storage`: domains, and mappings of StorageClasses.
 //!
 //! Clusters stand in the order in which a move goes, source first, as in `plan`. What is set here holds for plans to come.
+//! Names are taken as they are: whether a cluster, a driver or a class exists is found out by the plan that needs it.
+//! What a domain means for volumes is explained in docs/concepts.md.
 
 use clap::{Args, Subcommand};
 

@@ -2,6 +2,7 @@
 //!
 //! A page at a time, newest first, as the controller keeps it; the log itself is there and only read here. Where older
 //! records follow, the command that shows them is said on standard error, so that a script's data stays data.
+//! Nothing is filtered here but by what the controller can filter by.
 
 use jiff::Timestamp;
 

@@ -2,6 +2,7 @@
 //!
 //! As in kubectl: the object, then what happened to it. The history of each step comes with the migration, who did what from
 //! the audit log. With `-o json` both are one document. The text is made in [`crate::describe`].
+//! What is shown is of one moment: for a film there is `ferry watch`.
 
 use jiff::Timestamp;
 use serde::Serialize;

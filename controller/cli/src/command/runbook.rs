@@ -2,6 +2,7 @@
 //!
 //! The script goes to standard output, whole; what to do with it to standard error. It is made in [`crate::runbook`] from the
 //! migration as it is now. With `-o json` it is one string in a document, for who archives it with other things.
+//! Nothing is run by this command, and no cluster is asked.
 
 use crate::{args::Runbook, error::Failure, run::Context, runbook, terminal};
 

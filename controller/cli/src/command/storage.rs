@@ -2,6 +2,7 @@
 //!
 //! What is set holds for plans to come; a plan shows the mappings that it uses. After a change what was set is said in one
 //! line, and nothing is listed: `list` does that. The role admin may set, any role may look.
+//! Whether the names exist is not asked.
 
 use crate::{
     admin::Admin,

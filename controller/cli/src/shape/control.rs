@@ -2,6 +2,7 @@
 //!
 //! As in the rest of [`super`]: camelCase names, enums as lowercase words, `null` for what is not there. A certificate is
 //! evidence from the source cluster at one moment, not a state that is kept up to date.
+//! Conversions from the wire are in [`crate::wire`], rendering is elsewhere too.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -2,6 +2,7 @@
 //!
 //! Copied field by field and cleaned of control characters, as everything that may come from a cluster. What is empty on
 //! the wire stays empty here; a time that is zero there is none here. The shapes say what that means.
+//! Nothing is decided or left out on the way.
 
 use ferry_proto::admin::v1 as pb;
 use jiff::Timestamp;

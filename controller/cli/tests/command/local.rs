@@ -2,6 +2,7 @@
 //!
 //! Bash reads its script here, because a script that is not one breaks every shell of whoever installs it; pages are looked at
 //! for being there and for naming the program as people call it.
+//! What the words in them say is tested where the command line is defined.
 
 use std::process::Stdio;
 

@@ -2,6 +2,7 @@
 //!
 //! Each is sealed with its number, as entries are with theirs. Nothing changes one; the oldest go when there are more than
 //! the bound. A damaged record is an error of whoever reads it and of nobody else: the ledger does not depend on it.
+//! What a record says is for others: here it is bytes with a number.
 
 use redb::{ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 

@@ -2,6 +2,7 @@
 //!
 //! As in [`super`]: every wait is over at once, everything may come twice. Nothing here may leave a pod or a bound volume in two
 //! clusters, which the tables check after each command.
+//! Real executors have tests on real API servers; these only have to be believable to the core.
 
 use anyhow::{Context, Result};
 use ferry_proto::agent::v1::{
