@@ -1,7 +1,8 @@
 //! P1b: handoffs on simulated nodes, where only orchestration costs, by a script of kubectl and jq and by Ferry in turns.
 //!
 //! The script, `by-hand.sh`, is run once for each ordinal, as a person would paste it; what it lacks (proof of detach,
-//! fences, tombstones) Ferry does all the same, in the time that is measured.
+//! fences, tombstones) Ferry does all the same, in the time that is measured. Neither does anything about endpoints: the
+//! blog leaves them to the network, and this workload has no Service.
 
 use std::path::Path;
 use std::process::Stdio;

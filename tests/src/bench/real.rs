@@ -1,4 +1,10 @@
 //! P1, P1r and P2: handoffs on real nodes, by the floor and by Ferry in turns.
+//!
+//! Both have a workload of their own, of the same text, in the same clusters; a round moves one whole and then the
+//! other, so that whatever the machine does it does to both. Each is under an observer, whose accusation ends the run:
+//! a figure of a handoff that broke an invariant is worth nothing. Times without a ready replica are the observer's.
+//!
+//! What a handoff is and what it waits for stands in `floor`; when Ferry's began and ended, in `ferried`.
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;

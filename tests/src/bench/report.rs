@@ -2,6 +2,8 @@
 //!
 //! The report keeps each figure's samples and both sides of each ratio, so that a doubt can be settled without a second
 //! run. Whether a figure is within its target is said, and is the exit code of the bench; no test asserts it.
+//!
+//! How the samples were taken is not known here.
 
 use std::path::Path;
 

@@ -1,4 +1,8 @@
 //! The world of a bench: clusters whose API servers log who called, Ferry, and the outside watcher.
+//!
+//! One world serves all figures: bringing clusters up costs more than what is measured in them. Each has one real node
+//! and a few simulated ones, told apart by a label that workloads select. The order of moves is here too, so that both
+//! sides of a comparison move the same ordinals in the same directions.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,9 @@
 //! Samples and what is said of them.
 //!
 //! A figure is given by its median and its 99th percentile (of few samples: the largest), never by a mean alone, which
-//! one stall moves. Ratios are of medians.
+//! one stall moves. Ratios are of medians; the ratio of the means stands beside them in the report.
+//!
+//! Every sample is kept, in the order it was taken: a trend over a run shows there.
 
 use serde::Serialize;
 

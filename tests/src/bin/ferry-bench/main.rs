@@ -2,6 +2,8 @@
 //!
 //! Prints a table and writes `target/bench/report.json`; exits with 1 if a figure is outside its target. Run by
 //! `make bench`, which builds everything for release first. `--rounds` and `--only` are for whoever works on one figure.
+//!
+//! Only the command line and the order of the parts are here; what is measured, and how, in `ferry_tests::bench`.
 
 use std::path::Path;
 use std::process::ExitCode;
