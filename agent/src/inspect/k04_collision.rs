@@ -44,7 +44,8 @@ fn set(facts: &Target) -> Option<Finding> {
     let (here, there) = (facts.arrived(), facts.shape.ordinals());
     let touches = here.end == there.start || there.end == here.start;
     let is_kept = here.clone().all(|ordinal| facts.kept.contains(&ordinal));
-    (!here.is_empty() && !(touches && is_kept)).then(|| {
+    let is_expected = here.is_empty() || touches && is_kept;
+    (!is_expected).then(|| {
         refuse(
             "K4-slice-not-empty",
             subject,
