@@ -84,11 +84,10 @@ impl Events {
                 let note = "prepared to take over replicas from another cluster";
                 self.publish(subject, set, EventType::Normal, "MigrationPrepared", note);
             }
-            Evidence::Released(released) => {
+            Evidence::Released(_) => {
                 note("HandoffReleased", format!("{what} is stopped, and its disks are let go"));
                 let claim = "its disk goes to another cluster; what has its name now keeps the place empty";
                 self.on_claims(subject, &subject.claims, "HandoffReleased", claim);
-                debug_assert!(released.detached);
             }
             Evidence::Adopted(adopted) => {
                 note("HandoffAdopted", format!("{what} runs here"));

@@ -183,7 +183,7 @@ impl Exposition {
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {
             // A metric that cannot be written ends the text without its end mark: the scrape fails and says so.
-            let _full = write!(text, "# {error}\n");
+            let _full = writeln!(text, "# {error}");
         }
         text
     }

@@ -193,12 +193,10 @@ pub(super) fn phase_name(phase: ferry_core::Phase) -> &'static str {
 }
 
 /// Milliseconds in seconds.
-#[expect(clippy::cast_precision_loss, reason = "a metric is a float; times fit it for millennia")]
 pub(super) fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a metric is a float; counts stay far below 2^53")]
 fn number(count: u64) -> f64 {
     count as f64
 }
