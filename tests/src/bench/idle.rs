@@ -23,6 +23,8 @@ const UNRELATED: usize = 2_000;
 const NAMESPACE: &str = "elsewhere";
 /// Creations under way at once.
 const AT_ONCE: usize = 32;
+/// What starting costs, and what the crowd caused, is over by then: it is not idling.
+const SETTLED: Duration = Duration::from_secs(15);
 /// Time for kwok to run the pods.
 const RUNNING: Duration = Duration::from_secs(180);
 
@@ -41,11 +43,12 @@ pub struct Taken {
     pub seconds: f64,
 }
 
-/// Watches these processes for a while.
+/// Watches these processes for a while, once they have settled.
 ///
 /// # Errors
 /// One of them does not run.
 pub async fn measure(processes: &[&Process], when: &'static str, window: Duration) -> Result<Vec<Taken>> {
+    tokio::time::sleep(SETTLED).await;
     let mut begun = Vec::new();
     for process in processes {
         let pid = process.pid().with_context(|| format!("{} does not run", process.name()))?;

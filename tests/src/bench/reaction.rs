@@ -19,6 +19,9 @@ use super::workload::Workload;
 /// Slack for a write that came before the watcher's own notice of its cause, in milliseconds.
 const SLACK_MS: f64 = 50.0;
 
+/// What is written beside the steps: endpoints have a step of their own, Events are for people.
+const ASIDE: [&str; 2] = ["endpointslices", "events"];
+
 /// One handoff by Ferry.
 #[derive(Clone, Debug)]
 pub struct Handoff {
@@ -73,11 +76,11 @@ impl Scene<'_> {
         self.writes.iter().find(of).map(|call| call.at)
     }
 
-    /// The first write after `after` that is about no endpoints; `cluster` empty: in any.
+    /// The first write of a step after `after`; `cluster` empty: in any.
     fn next_write(&self, cluster: &str, after: Timestamp) -> Option<Timestamp> {
         let is_next = |call: &&&Call| {
             (cluster.is_empty() || call.cluster == cluster)
-                && call.resource != "endpointslices"
+                && !ASIDE.contains(&call.resource.as_str())
                 && call.at > after
         };
         self.writes.iter().find(is_next).map(|call| call.at)
