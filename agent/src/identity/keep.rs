@@ -16,7 +16,7 @@ pub enum Keep {
     /// A file in the state directory.
     Directory(Store),
     /// A Secret of the cluster.
-    Secret(Kept),
+    Secret(Box<Kept>),
 }
 
 impl Keep {
@@ -30,7 +30,7 @@ impl Keep {
 
     /// The Secret `name` in the namespace of the client's account.
     pub fn in_secret(client: &Client, name: &str) -> Self {
-        Self::Secret(Kept::new(client, name))
+        Self::Secret(Box::new(Kept::new(client, name)))
     }
 
     /// What it is called in messages.
