@@ -33,6 +33,7 @@ use crate::{
     event_loop::{Handle, Watcher},
     identity::authority::Authority,
     limits,
+    refusals::Refusals,
     status::Failure,
     tls::PeerInfo,
     wire as translate,
@@ -42,6 +43,7 @@ use crate::{
 pub struct Admin {
     handle: Handle,
     authority: Arc<Authority>,
+    refusals: Refusals,
     watchers: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
@@ -49,8 +51,19 @@ pub struct Admin {
 impl Admin {
     /// A service whose watch streams end when `shutdown` is cancelled.
     #[must_use]
-    pub fn new(handle: Handle, authority: Arc<Authority>, shutdown: CancellationToken) -> Self {
-        Self { handle, authority, watchers: Arc::new(Semaphore::new(limits::MAX_WATCHERS)), shutdown }
+    pub fn new(
+        handle: Handle,
+        authority: Arc<Authority>,
+        refusals: Refusals,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            handle,
+            authority,
+            refusals,
+            watchers: Arc::new(Semaphore::new(limits::MAX_WATCHERS)),
+            shutdown,
+        }
     }
 
     /// As a gRPC service with its bound on requests.
@@ -110,7 +123,13 @@ impl AdminService for Admin {
         let Reply::Clusters(clusters) = self.ask(Ask::ListClusters).await? else {
             return Err(Failure::Contradiction.into());
         };
-        let clusters = clusters.into_iter().map(translate::cluster_view).collect();
+        let clusters = clusters.into_iter().map(|mut view| {
+            if let Some(refused) = self.refusals.of(&view.name).filter(|_| !view.attached) {
+                view.message = format!("its agent was refused: {refused}");
+            }
+            translate::cluster_view(view)
+        });
+        let clusters = clusters.collect();
         Ok(Response::new(wire::ListClustersResponse { clusters }))
     }
 

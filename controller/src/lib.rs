@@ -12,6 +12,7 @@ pub mod event_loop;
 pub mod identity;
 pub mod journal;
 pub mod limits;
+pub mod refusals;
 pub mod serve;
 pub mod session;
 pub mod status;

@@ -31,6 +31,7 @@ use crate::{
     },
     journal::{self, Embedded},
     limits,
+    refusals::Refusals,
     session::Sessions,
     status::Failure,
     telemetry::{self, Outlook, Telemetry},
@@ -280,6 +281,7 @@ fn router(
     down: &CancellationToken,
 ) -> tonic::transport::server::Router<tower::layer::util::Stack<AuthorizeLayer, tower::layer::util::Identity>>
 {
+    let refusals = Refusals::default();
     Server::builder()
         .accept_http1(false)
         .max_concurrent_streams(limits::MAX_STREAMS_PER_CONNECTION)
@@ -292,8 +294,8 @@ fn router(
         .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
         .layer(AuthorizeLayer)
-        .add_service(Sessions::new(handle.clone(), down.clone()).service())
-        .add_service(Admin::new(handle.clone(), Arc::clone(authority), down.clone()).service())
+        .add_service(Sessions::new(handle.clone(), refusals.clone(), down.clone()).service())
+        .add_service(Admin::new(handle.clone(), Arc::clone(authority), refusals, down.clone()).service())
         .add_service(Enrolment::new(handle.clone(), Arc::clone(authority)).service())
 }
 
