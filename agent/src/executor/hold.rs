@@ -28,6 +28,8 @@ use crate::{context::Context, inventory::quantity, limits, outcome::Stop};
 
 const BUDGET_STEP: u32 = 2;
 const CHECK_STEP: u32 = 3;
+/// Phases of a PersistentVolume that no claim has had.
+const NEVER_BOUND: [&str; 2] = ["Pending", "Available"];
 /// Conditions of a claim whose disk is being resized.
 const RESIZING: [&str; 2] = ["Resizing", "FileSystemResizePending"];
 
@@ -249,7 +251,7 @@ async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Halted<()> {
         if command.volumes.contains(&id) {
             if is_late(ctx, &volume, &claims) {
                 let late = Recorded { claim: Value::Null, volume, id };
-                forget::volume(ctx, CHECK_STEP, &late, &["Available"]).await?;
+                forget::volume(ctx, CHECK_STEP, &late, &NEVER_BOUND).await?;
                 continue;
             }
             return Err(Stop::conflict(format!(
@@ -270,7 +272,7 @@ fn is_late(ctx: &Context, volume: &Value, claims: &[String]) -> bool {
     let epoch = object::epoch(volume);
     epoch > 0
         && epoch < ctx.command.epoch
-        && object::text(volume, "/status/phase") == "Available"
+        && NEVER_BOUND.contains(&object::text(volume, "/status/phase"))
         && object::text(volume, "/spec/claimRef/uid").is_empty()
         && object::text(volume, "/spec/claimRef/namespace") == ctx.command.namespace
         && claims.iter().any(|claim| claim == object::text(volume, "/spec/claimRef/name"))
