@@ -69,7 +69,11 @@ impl Pods {
         }
         pods.helm.on(cluster, &pods.controller("install", &[]).each()).await?;
         let credential = pods.first_credential(cluster).await?;
-        pods.cli.run(&["login", "--server", &pods.address, &credential]).await?.success()?;
+        let login = ["login", "--server", &pods.address, &credential];
+        // The pod is Ready before every node's proxy knows it; a connection that is refused takes no token.
+        Wait::new("the first login", START)
+            .until(async || pods.cli.run(&login).await?.success().map(Some))
+            .await?;
         for cluster in world.clusters() {
             let token = pods.cli.run(&["token", "create", "cluster", cluster.name()]).await?.success()?;
             let token = format!("join.token={}", token.stdout.trim());
