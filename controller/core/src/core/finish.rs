@@ -87,8 +87,9 @@ impl Step<'_> {
             accept,
             watch_ms: limits::FINISH_WATCH_MS,
         };
+        let number = migration.commands + self.state.finishes + 1;
         let command = Command {
-            id: CommandId(format!("{id}/-/{}/{}", body.verb(), self.state.finishes + 1)),
+            id: CommandId(format!("{id}/-/{}/{number}", body.verb())),
             epoch: ordinals.iter().map(|(_, known)| known.epoch).max().unwrap_or_default(),
             timeout_ms: timeout_ms(&body),
             workload: migration.workload.clone(),

@@ -285,6 +285,7 @@ impl Step<'_> {
             deadlines: plan.deadlines.clone(),
             certificate: None,
             source_uid: description.uid.clone(),
+            commands: 0,
             service: service.clone(),
             claims: description.ordinals.iter().map(|of| (of.ordinal, claims(&of.volumes))).collect(),
         };

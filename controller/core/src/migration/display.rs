@@ -87,6 +87,9 @@ pub struct Migration {
     /// UID of the StatefulSet in the source.
     #[serde(default)]
     pub source_uid: String,
+    /// Commands issued while it ran: those after its end are numbered on, because clusters keep the latest number.
+    #[serde(default)]
+    pub commands: u64,
     /// Governing Service; none: no mirror and no gate.
     #[serde(default)]
     pub service: Option<ServiceName>,

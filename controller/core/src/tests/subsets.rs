@@ -137,6 +137,13 @@ fn a_finish_is_certified_repeatable_and_in_nobodys_way() {
     assert_eq!((last.found.accepted, last.found.tombstones.len()), (true, 0));
     assert!(!world.cluster("east").governed);
     assert_eq!(world.migration().certificate.as_deref(), Some(&last));
+    let numbers: Vec<u64> = world
+        .sent
+        .iter()
+        .filter(|(of, command)| of.as_str() == "east" && command.migration.is_some())
+        .map(|(_, command)| command.id.as_str().rsplit('/').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(numbers.is_sorted(), "a cluster keeps the latest number and takes none below: {numbers:?}");
     world.cross("west", "east", Order::LowestFirst);
     assert_eq!(finish(&mut world, "db-1", false), Err("not-completed"), "a later one moved it on");
 }
