@@ -78,8 +78,7 @@ impl Telemetry {
     /// # Errors
     /// The exporter cannot be set up. A collector that is away is no error.
     pub fn send_spans(&self, endpoint: &Endpoint, identity: &str, cluster: &str) -> Result<Sending, Error> {
-        let (traces, sending) =
-            Traces::start(endpoint, ("ferry-agent", cluster), &self.0.metrics.spans)?;
+        let (traces, sending) = Traces::start(endpoint, ("ferry-agent", cluster), &self.0.metrics.spans)?;
         // Once in the life of a process: a second one would find the first.
         let _first = self.0.spans.set((traces, trust_domain(identity).to_owned()));
         Ok(sending)

@@ -246,7 +246,8 @@ impl EventLoop {
             Entry::Audited(record) => Some(&**record),
             _ => None,
         });
-        let audit = audit.filter(|record| is_kept(record)).map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let audit =
+            audit.filter(|record| is_kept(record)).map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
         if entries.is_empty() && audit.is_empty() {
             return Ok(());
         }

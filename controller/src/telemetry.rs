@@ -14,11 +14,11 @@ mod spans;
 
 use std::sync::Arc;
 
-pub use ferry_telemetry::{logs::Format, trace::Endpoint};
 use ferry_telemetry::{
     logs,
     trace::{Error as TraceError, Sending, Traces},
 };
+pub use ferry_telemetry::{logs::Format, trace::Endpoint};
 pub use follow::{Commit, Follower};
 pub use health::Health;
 pub use metrics::Metrics;
