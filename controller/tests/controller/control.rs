@@ -232,7 +232,10 @@ async fn storage_is_set_by_admins_and_survives() -> Result<()> {
     let domains = client.list_storage_domains(ListStorageDomainsRequest {}).await?.into_inner().domains;
     assert_eq!(domains.len(), 1);
     assert_eq!(domains[0].domain, "array-1");
-    assert_eq!(client.list_storage_maps(ListStorageMapsRequest {}).await?.into_inner().maps, std::slice::from_ref(&map));
+    assert_eq!(
+        client.list_storage_maps(ListStorageMapsRequest {}).await?.into_inner().maps,
+        std::slice::from_ref(&map)
+    );
     let remove = RemoveStorageMapRequest { map: Some(StorageMap { to_class: String::new(), ..map }) };
     assert_eq!(client.remove_storage_map(remove.clone()).await?.into_inner().rejection, None);
     let again = client.remove_storage_map(remove).await?.into_inner().rejection.context("refused")?;
