@@ -13,4 +13,5 @@ pub mod bench;
 pub mod build;
 pub mod ferry;
 pub mod observer;
+pub mod otlp;
 pub mod world;

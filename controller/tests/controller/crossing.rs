@@ -122,7 +122,12 @@ async fn report(
 
 /// A controller with east and west attached.
 pub(crate) async fn attached() -> Result<(World, Shared)> {
-    let world = World::new().await?;
+    attached_with(&[]).await
+}
+
+/// The same, of a controller with these arguments besides.
+pub(crate) async fn attached_with(arguments: &[&str]) -> Result<(World, Shared)> {
+    let world = World::with(arguments).await?;
     let clusters = Arc::new(Mutex::new(Clusters::new()));
     for name in ["east", "west"] {
         let credential = world.server.join(&world.admin, cluster(name)).await?;

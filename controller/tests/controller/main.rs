@@ -13,6 +13,7 @@ mod control;
 mod crossing;
 mod expiry;
 mod hostile;
+mod observe;
 mod process;
 mod restarts;
 mod sessions;

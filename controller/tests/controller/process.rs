@@ -89,6 +89,8 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ferry-controller");
 pub(crate) struct Controller {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where its metrics are, if anywhere.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The token of the first credential, if this was the first start.
     pub(crate) first_token: Option<String>,
     stderr: Option<JoinHandle<String>>,
@@ -109,7 +111,7 @@ impl Controller {
                 }
             }
         });
-        let mut first_token = None;
+        let (mut first_token, mut metrics) = (None, None);
         loop {
             let Ok(line) = said.recv_timeout(DEADLINE) else {
                 let _ended = child.kill();
@@ -118,7 +120,11 @@ impl Controller {
             };
             if let Some(address) = line.strip_prefix("listening on ") {
                 let (address, stderr) = (address.parse()?, Some(stderr));
-                return Ok(Self { child, address, first_token, stderr });
+                return Ok(Self { child, address, metrics, first_token, stderr });
+            }
+            if let Some(address) = line.strip_prefix("metrics on http://") {
+                metrics = Some(address.trim_end_matches("/metrics").parse()?);
+                continue;
             }
             let rest = line.strip_prefix("First operator credential (shown once): ferry login --server ");
             first_token =
@@ -152,6 +158,13 @@ impl Controller {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// Ends it like [`Controller::kill`]; what it wrote to standard error.
+    pub(crate) fn end(&mut self) -> Result<String> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.stderr()
     }
 
     /// What it wrote to standard error, after it ended.

@@ -49,8 +49,12 @@ impl Source {
         };
         let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
         let linker_flags = group.linker_flags(&go_mod)?;
-        let key =
-            cache::key(&[go_mod.as_bytes(), go_sum.as_bytes(), linker_flags.as_bytes(), compiler.as_bytes()]);
+        let mut parts =
+            vec![go_mod.as_bytes(), go_sum.as_bytes(), linker_flags.as_bytes(), compiler.as_bytes()];
+        if !group.tags.is_empty() {
+            parts.push(group.tags.as_bytes());
+        }
+        let key = cache::key(&parts);
         let folder = cache.join("bin").join(format!("{}-{key}", group.folder));
         Ok(Self { group, go_mod, linker_flags, folder })
     }
@@ -80,7 +84,8 @@ impl Source {
         cache::atomically(&self.folder.join(program.name), |temporary| {
             let mut command = self.go();
             command
-                .args(["build", "-buildvcs=false", "-trimpath", "-ldflags", &self.linker_flags, "-o"])
+                .args(["build", "-buildvcs=false", "-trimpath", "-tags", self.group.tags])
+                .args(["-ldflags", &self.linker_flags, "-o"])
                 .arg(temporary)
                 .arg(program.package);
             run(command, limits::GO_BUILD).with_context(|| format!("cannot build {}", program.package))?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{ADDRESS, program};
+use super::{ADDRESS, agent_metrics, program, watched};
 use crate::world::{Cluster, Process, Spec, World};
 
 /// Where the manifests lie.
@@ -40,6 +40,7 @@ pub(super) async fn start(world: &World, cluster: &Cluster, dir: &Path, token: &
         kubeconfig.display().to_string(),
     ];
     let hold = dir.join("hold").display().to_string();
+    let arguments = arguments.into_iter().chain(watched(&agent_metrics(world, name)?));
     let spec = Spec::new(&program("ferry-agent")?, arguments).with_env("FERRY_HOLD_DIR", hold);
     let agent = world.process(&format!("ferry/agent-{name}"));
     agent.launch(&spec)?;
