@@ -21,7 +21,6 @@ use crate::{
     limits,
     outcome::chain,
     progress::Queue,
-    telemetry::Telemetry,
 };
 
 pub mod error;
@@ -50,8 +49,6 @@ pub struct Session {
     pub health: Health,
     /// Commands.
     pub dispatch: Dispatch,
-    /// What is counted and sent.
-    pub telemetry: Telemetry,
     /// Progress of commands.
     pub progress: Queue,
     /// Own endpoints.
@@ -70,7 +67,6 @@ impl Session {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
-            self.telemetry.attached(false);
             if begun.elapsed() >= limits::BACKOFF_MOST {
                 backoff.reset();
             }

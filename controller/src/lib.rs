@@ -6,13 +6,11 @@
 
 pub mod admin;
 pub mod authz;
-pub mod backup;
 pub mod clock;
 pub mod event_loop;
 pub mod identity;
 pub mod journal;
 pub mod limits;
-pub mod refusals;
 pub mod serve;
 pub mod session;
 pub mod status;

@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use super::{
     api::{self, Halt, Halted, Written},
     dependencies, epochs,
-    object::{self, EPOCH, MADE_BY},
+    object::{self, EPOCH},
     stateful_set, tombstone, travel,
 };
 use crate::{context::Context, outcome::Stop};
 
 const STEP: u32 = 0;
+/// Annotation on a StatefulSet that Ferry made: the migration that made it.
+const MADE_BY: &str = "ferry.dev/migration";
 /// What must be equal besides the template; the first two are immutable.
 const SHAPE: [&str; 5] = [
     "/spec/selector",
@@ -42,7 +44,7 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
     let kept: Vec<_> = command.epochs.iter().map(|kept| (kept.ordinal, kept.epoch)).collect();
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
     dependencies::namespace(ctx).await?;
-    epochs::keep_command(ctx, &kept).await?;
+    epochs::keep(ctx, &kept).await?;
     for dependency in &description.dependencies {
         let recorded = object::parse(Some(dependency), &format!("{} {}", dependency.kind, dependency.name))?;
         dependencies::place(ctx, &recorded, epoch).await?;
@@ -68,7 +70,9 @@ async fn place(
 ) -> Halted<Value> {
     let key = stateful_set::key(ctx);
     let mut wanted = travel::stateful_set(source, &ctx.command.namespace, slice.start, epoch);
-    object::mark(&mut wanted, &ctx.command.migration);
+    if let Some(annotations) = wanted.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.insert(MADE_BY.into(), ctx.command.migration.clone().into());
+    }
     let Some(found) = api::read(ctx, &key).await? else {
         return match api::create(ctx, &key, &wanted).await? {
             Written::Done(set) => kept(set),

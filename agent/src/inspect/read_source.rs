@@ -11,11 +11,7 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         autoscaling::v2::HorizontalPodAutoscaler,
-        coordination::v1::Lease,
-        core::v1::{
-            ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
-        },
-        discovery::v1::EndpointSlice,
+        core::v1::{ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service, ServiceAccount},
         policy::v1::PodDisruptionBudget,
         storage::v1::{CSIDriver, VolumeAttachment},
     },
@@ -30,8 +26,7 @@ use serde_json::Value;
 use super::{
     dry_run,
     facts::{Server, Source},
-    k04_collision, k14_leader, k15_nodes,
-    network::Network,
+    k15_nodes,
     read::{self, Optional, Seen},
     shape::Shape,
     template::References,
@@ -46,7 +41,7 @@ pub(crate) async fn server(ctx: &Context, namespace: &str) -> Result<Server, Sto
 }
 
 /// Everything about the command's workload; nothing if the StatefulSet does not exist.
-pub(crate) async fn read(ctx: &Context, target_cidrs: &[String]) -> Result<Option<Source>, Stop> {
+pub(crate) async fn read(ctx: &Context) -> Result<Option<Source>, Stop> {
     let namespace = ctx.command.namespace.as_str();
     let name = ctx.command.workload.as_str();
     let Some(set) = read::get::<StatefulSet>(ctx, namespace, name).await? else {
@@ -67,7 +62,7 @@ pub(crate) async fn read(ctx: &Context, target_cidrs: &[String]) -> Result<Optio
     let claims = by_name(claims);
     let named = claims.values().filter_map(|claim| claim.object.spec.as_ref()?.volume_name.clone());
     let named: BTreeSet<String> = named.filter(|name| !name.is_empty()).collect();
-    let (named_objects, volumes, attachments, scaled_objects, snapshots, around) = try_join!(
+    let ((config_maps, service_account), volumes, attachments, scaled_objects, snapshots) = try_join!(
         references(ctx, namespace, &set.object),
         volumes(ctx, &named),
         read::list_global::<VolumeAttachment>(ctx, |attachment| {
@@ -75,13 +70,9 @@ pub(crate) async fn read(ctx: &Context, target_cidrs: &[String]) -> Result<Optio
         }),
         optional(ctx, namespace, ("keda.sh", "v1alpha1", "ScaledObject"), "scaledobjects"),
         optional(ctx, namespace, ("snapshot.storage.k8s.io", "v1", "VolumeSnapshot"), "volumesnapshots"),
-        around(ctx, &set.object, target_cidrs),
     )?;
-    let (config_maps, service_account, secrets) = named_objects;
-    let (network, leases, elections, endpoint_slices) = around;
     let mut facts = Source {
         now: Timestamp::now(),
-        cluster: ctx.cluster.clone(),
         server,
         set,
         shape,
@@ -99,11 +90,6 @@ pub(crate) async fn read(ctx: &Context, target_cidrs: &[String]) -> Result<Optio
         services,
         config_maps,
         service_account,
-        secrets,
-        leases,
-        elections,
-        endpoint_slices,
-        network,
     };
     let nodes: BTreeSet<String> = k15_nodes::concerned(&facts).into_iter().map(str::to_owned).collect();
     let nodes = read::list_global::<Node>(ctx, |node| nodes.contains(&node.name_any())).await?;
@@ -111,13 +97,9 @@ pub(crate) async fn read(ctx: &Context, target_cidrs: &[String]) -> Result<Optio
     Ok(Some(facts))
 }
 
-type Named = (
-    BTreeMap<String, Seen<ConfigMap>>,
-    Option<Seen<ServiceAccount>>,
-    BTreeMap<String, Optional<(String, String)>>,
-);
+type References2 = (BTreeMap<String, Seen<ConfigMap>>, Option<Seen<ServiceAccount>>);
 
-async fn references(ctx: &Context, namespace: &str, set: &StatefulSet) -> Result<Named, Stop> {
+async fn references(ctx: &Context, namespace: &str, set: &StatefulSet) -> Result<References2, Stop> {
     let Some(pod) = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()) else {
         return Ok(Default::default());
     };
@@ -128,28 +110,7 @@ async fn references(ctx: &Context, namespace: &str, set: &StatefulSet) -> Result
         Some(name) => read::get::<ServiceAccount>(ctx, namespace, name).await?,
         None => None,
     };
-    let mut secrets = BTreeMap::new();
-    for name in &references.secrets {
-        secrets.insert(name.clone(), read::annotations::<Secret>(ctx, namespace, name).await?);
-    }
-    Ok((by_name(maps), account, secrets))
-}
-
-type Around = (Network, Optional<Lease>, Vec<ConfigMap>, Vec<EndpointSlice>);
-
-/// What is around the workload: its network, and what its replicas may agree through.
-async fn around(ctx: &Context, set: &StatefulSet, target_cidrs: &[String]) -> Result<Around, Stop> {
-    let namespace = ctx.command.namespace.as_str();
-    let governing = set.spec.as_ref().and_then(|spec| spec.service_name.as_deref()).unwrap_or_default();
-    let (network, leases, elections, slices) = try_join!(
-        Network::read(ctx, target_cidrs),
-        read::permitted::<Lease>(ctx, namespace),
-        read::list::<ConfigMap>(ctx, namespace, k14_leader::concerns),
-        read::list::<EndpointSlice>(ctx, namespace, |slice| {
-            !governing.is_empty() && k04_collision::service_of(slice) == Some(governing)
-        }),
-    )?;
-    Ok((network, leases.map(|lease| lease.object), objects(elections), objects(slices)))
+    Ok((by_name(maps), account))
 }
 
 async fn volumes(

@@ -22,7 +22,6 @@ pub mod input;
 mod inspection;
 mod invariants;
 pub mod limits;
-pub mod measure;
 pub mod migration;
 pub mod observed;
 pub mod plan;
@@ -31,7 +30,6 @@ pub mod rejection;
 pub mod reply;
 pub mod slice;
 pub mod state;
-pub mod storage;
 #[cfg(test)]
 mod tests;
 pub mod time;
@@ -41,18 +39,17 @@ pub mod volume;
 pub use crate::core::Core;
 pub use command::{Command, CommandBody};
 pub use effect::{Decision, Effect};
-pub use entry::{AuditRecord, Entry};
+pub use entry::Entry;
 pub use ids::{
     ClusterName, CommandId, Epoch, MigrationId, Ordinal, PlanHash, RequestId, ServiceName, Session,
     TokenHash, VolumeId, Workload,
 };
 pub use input::{Input, Request};
-pub use migration::{AskedBy, Certificate, Control, Migration, OrdinalProgress, Phase, StepTime};
+pub use migration::{Migration, OrdinalProgress, Phase, StepTime};
 pub use observed::Observed;
 pub use plan::{Order, Plan};
 pub use rejection::Rejection;
 pub use reply::Reply;
 pub use slice::Slice;
 pub use state::State;
-pub use storage::{Storage, StorageDomain, StorageMap};
 pub use time::Millis;

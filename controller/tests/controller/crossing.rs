@@ -26,9 +26,9 @@ use crate::{
     cluster::Clusters,
 };
 
-pub(crate) type Shared = Arc<Mutex<Clusters>>;
+type Shared = Arc<Mutex<Clusters>>;
 
-pub(crate) fn locked<T>(clusters: &Shared, look: impl FnOnce(&mut Clusters) -> T) -> T {
+fn locked<T>(clusters: &Shared, look: impl FnOnce(&mut Clusters) -> T) -> T {
     look(&mut clusters.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -121,13 +121,8 @@ async fn report(
 }
 
 /// A controller with east and west attached.
-pub(crate) async fn attached() -> Result<(World, Shared)> {
-    attached_with(&[]).await
-}
-
-/// The same, of a controller with these arguments besides.
-pub(crate) async fn attached_with(arguments: &[&str]) -> Result<(World, Shared)> {
-    let world = World::with(arguments).await?;
+async fn attached() -> Result<(World, Shared)> {
+    let world = World::new().await?;
     let clusters = Arc::new(Mutex::new(Clusters::new()));
     for name in ["east", "west"] {
         let credential = world.server.join(&world.admin, cluster(name)).await?;
@@ -142,18 +137,17 @@ pub(crate) async fn attached_with(arguments: &[&str]) -> Result<(World, Shared)>
     Ok((world, clusters))
 }
 
-pub(crate) fn to(from: &str, to: &str, order: Order) -> CreatePlanRequest {
+fn to(from: &str, to: &str, order: Order) -> CreatePlanRequest {
     CreatePlanRequest {
         namespace: "default".into(),
         workload: "etcd".into(),
         from: from.into(),
         to: to.into(),
         order: order.into(),
-        ..CreatePlanRequest::default()
     }
 }
 
-pub(crate) async fn start(world: &World, request: CreatePlanRequest) -> Result<Migration> {
+async fn start(world: &World, request: CreatePlanRequest) -> Result<Migration> {
     let mut admin = world.server.admin(&world.admin).await?;
     let plan = admin.create_plan(request).await?.into_inner().plan.context("a plan")?;
     ensure!(!plan.hash.is_empty(), "refused: {:?}", plan.findings);
@@ -167,7 +161,7 @@ pub(crate) async fn start(world: &World, request: CreatePlanRequest) -> Result<M
     Ok(migration)
 }
 
-pub(crate) async fn owners(server: &Server, admin: &Credential) -> Result<Vec<(String, String, u64)>> {
+async fn owners(server: &Server, admin: &Credential) -> Result<Vec<(String, String, u64)>> {
     let mut client = server.admin(admin).await?;
     let volumes = client.list_volumes(ListVolumesRequest::default()).await?.into_inner().volumes;
     let one = |volume: ferry_proto::admin::v1::Volume| (volume.cluster, volume.state, volume.epoch);

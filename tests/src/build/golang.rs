@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use super::{
     cache,
-    catalog::{Group, KubernetesRelease, Program, required_version},
+    catalog::{Group, Program, required_version},
     command::run,
     limits,
 };
@@ -49,12 +49,8 @@ impl Source {
         };
         let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
         let linker_flags = group.linker_flags(&go_mod)?;
-        let mut parts =
-            vec![go_mod.as_bytes(), go_sum.as_bytes(), linker_flags.as_bytes(), compiler.as_bytes()];
-        if !group.tags.is_empty() {
-            parts.push(group.tags.as_bytes());
-        }
-        let key = cache::key(&parts);
+        let key =
+            cache::key(&[go_mod.as_bytes(), go_sum.as_bytes(), linker_flags.as_bytes(), compiler.as_bytes()]);
         let folder = cache.join("bin").join(format!("{}-{key}", group.folder));
         Ok(Self { group, go_mod, linker_flags, folder })
     }
@@ -62,11 +58,6 @@ impl Source {
     /// The group's name: its folder under `tests/go/`.
     pub(super) fn name(&self) -> &str {
         &self.group.folder
-    }
-
-    /// The release, if the group is Kubernetes'.
-    pub(super) fn release(&self) -> Option<&KubernetesRelease> {
-        self.group.release.as_ref()
     }
 
     /// Where the group's programs lie once built.
@@ -84,8 +75,7 @@ impl Source {
         cache::atomically(&self.folder.join(program.name), |temporary| {
             let mut command = self.go();
             command
-                .args(["build", "-buildvcs=false", "-trimpath", "-tags", self.group.tags])
-                .args(["-ldflags", &self.linker_flags, "-o"])
+                .args(["build", "-buildvcs=false", "-trimpath", "-ldflags", &self.linker_flags, "-o"])
                 .arg(temporary)
                 .arg(program.package);
             run(command, limits::GO_BUILD).with_context(|| format!("cannot build {}", program.package))?;

@@ -33,10 +33,7 @@ const PAUSE_SOURCE: &str = "build/pause/linux/pause.c";
 /// what was built outside.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Tools {
-    /// By name, those of Kubernetes at the first release that was asked for.
     programs: BTreeMap<String, PathBuf>,
-    /// Kubernetes' own by release, all that were asked for.
-    kubernetes: BTreeMap<KubernetesRelease, BTreeMap<String, PathBuf>>,
     /// The archive that each node imports: the images of [`super::image`].
     pub images: PathBuf,
     /// The stages that kwok is started with.
@@ -46,19 +43,12 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// The path of a program such as `kubelet` or `csi-sanity`; of Kubernetes, at the first release that was asked
-    /// for.
+    /// The path of a program such as `kubelet` or `csi-sanity`.
     pub fn program(&self, name: &str) -> Result<&Path> {
-        found(&self.programs, name)
-    }
-
-    /// The path of one of Kubernetes' own programs at `release`.
-    pub fn kubernetes_program(&self, release: &KubernetesRelease, name: &str) -> Result<&Path> {
-        let programs = self.kubernetes.get(release).with_context(|| {
-            let known: Vec<&str> = self.kubernetes.keys().map(|release| release.0.as_str()).collect();
-            format!("Kubernetes {} was not asked for: there is {}", release.0, known.join(", "))
-        })?;
-        found(programs, name)
+        self.programs.get(name).map(PathBuf::as_path).with_context(|| {
+            let known: Vec<&str> = self.programs.keys().map(String::as_str).collect();
+            format!("no program {name} is built here: there are {}", known.join(", "))
+        })
     }
 
     /// The folders to put on `PATH` so that `kubectl`, `etcdctl`, `ctr` and the others are found.
@@ -71,21 +61,8 @@ impl Tools {
     }
 }
 
-fn found<'a>(programs: &'a BTreeMap<String, PathBuf>, name: &str) -> Result<&'a Path> {
-    programs.get(name).map(PathBuf::as_path).with_context(|| {
-        let known: Vec<&str> = programs.keys().map(String::as_str).collect();
-        format!("no program {name} is built here: there are {}", known.join(", "))
-    })
-}
-
 /// Builds what is missing, one program after another, with a line for each; returns at once when nothing is.
 pub fn ensure(kubernetes: &KubernetesRelease) -> Result<Tools> {
-    ensure_releases(std::slice::from_ref(kubernetes))
-}
-
-/// As [`ensure`], for worlds whose clusters run different releases of Kubernetes. The first is the one of what is
-/// asked for without a release.
-pub fn ensure_releases(kubernetes: &[KubernetesRelease]) -> Result<Tools> {
     debian::ensure()?;
     let cache = cache::root()?;
     let compiler = golang::compiler()?;
@@ -93,14 +70,14 @@ pub fn ensure_releases(kubernetes: &[KubernetesRelease]) -> Result<Tools> {
         .into_iter()
         .map(|group| Source::read(group, &cache, &compiler))
         .collect::<Result<Vec<_>>>()?;
-    let paths = |source: &Source| {
-        let folder = source.folder().to_owned();
-        source.programs().iter().map(move |program| (program.name.to_owned(), folder.join(program.name)))
-    };
-    let programs = sources.iter().rev().flat_map(paths).collect();
-    let of_kubernetes = sources
+    let programs = sources
         .iter()
-        .filter_map(|source| Some((source.release()?.clone(), paths(source).collect())))
+        .flat_map(|source| {
+            source
+                .programs()
+                .iter()
+                .map(|program| (program.name.to_owned(), source.folder().join(program.name)))
+        })
         .collect();
     let of = |name: &str| {
         sources
@@ -111,7 +88,6 @@ pub fn ensure_releases(kubernetes: &[KubernetesRelease]) -> Result<Tools> {
     let (kube, kwok, etcd) = (of("kubelet")?, of("kwok")?, of("etcd")?);
     let mut tools = Tools {
         programs,
-        kubernetes: of_kubernetes,
         images: PathBuf::new(),
         kwok_stages: kwok.folder().join("stages.yaml"),
         pause: kube.folder().join("pause"),
@@ -122,7 +98,6 @@ pub fn ensure_releases(kubernetes: &[KubernetesRelease]) -> Result<Tools> {
     if tools
         .programs
         .values()
-        .chain(tools.kubernetes.values().flat_map(BTreeMap::values))
         .chain([&tools.images, &tools.kwok_stages, &tools.pause])
         .all(|path| path.is_file())
     {

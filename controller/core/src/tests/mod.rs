@@ -1,11 +1,8 @@
 //! Tests of the whole core against a small model of the world.
 
-mod control;
 mod crossing;
-mod domains;
 mod faults;
 mod hostile;
 mod planning;
-mod subsets;
 mod waiting;
 mod world;

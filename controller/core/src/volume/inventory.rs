@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::facts::{Inventory, InventoryVolume};
 use crate::ids::{ClusterName, Ordinal, VolumeId, Workload};
 use crate::limits;
-use crate::storage::Storage;
 use crate::volume::{Ledger, Sighting};
 
 /// A volume that is new in a cluster's view, or is there in another way than before.
@@ -27,13 +26,13 @@ pub struct VolumeSeen {
     pub sighting: Sighting,
 }
 
-fn seen(storage: &Storage, cluster: &ClusterName, volume: &InventoryVolume) -> Option<VolumeSeen> {
+fn seen(volume: &InventoryVolume) -> Option<VolumeSeen> {
     if volume.handle.is_empty() || volume.driver.is_empty() || volume.driver.contains('/') {
         return None;
     }
     let bound = volume.pv_phase == "Bound" && !volume.claim_uid.is_empty();
     Some(VolumeSeen {
-        id: storage.volume(cluster, &volume.driver, &volume.handle),
+        id: VolumeId::of_driver(&volume.driver, &volume.handle),
         workload: volume.workload.clone(),
         ordinal: volume.ordinal,
         sighting: Sighting {
@@ -48,13 +47,12 @@ fn seen(storage: &Storage, cluster: &ClusterName, volume: &InventoryVolume) -> O
 
 /// What an inventory changes: volumes seen anew or otherwise, and volumes that are gone from the cluster's view.
 pub(crate) fn changes(
-    (ledger, storage): (&Ledger, &Storage),
+    ledger: &Ledger,
     cluster: &ClusterName,
     inventory: &Inventory,
 ) -> (Vec<VolumeSeen>, Vec<VolumeId>) {
     let mut now: BTreeMap<VolumeId, VolumeSeen> = BTreeMap::new();
-    for volume in inventory.volumes.iter().take(limits::INVENTORY_VOLUMES) {
-        let Some(volume) = seen(storage, cluster, volume) else { continue };
+    for volume in inventory.volumes.iter().take(limits::INVENTORY_VOLUMES).filter_map(seen) {
         // Two PersistentVolumes of one handle: the usable one is what counts.
         let keep = now.get(&volume.id).is_none_or(|known| volume.sighting.usable && !known.sighting.usable);
         if keep {
