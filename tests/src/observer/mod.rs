@@ -63,7 +63,7 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// Suspicions that a second look did not confirm.
     pub unconfirmed: u64,
-    /// Replicas that failed by themselves while another was on its way: no violation, but a reason to look.
+    /// Ordinals that were not ready at times when nobody had taken them down: no violation, but a reason to look.
     pub fallen: BTreeSet<u32>,
     /// Watch events judged.
     pub events: u64,
@@ -176,7 +176,12 @@ impl Shared {
         let standing = {
             let mut standing = self.standing.lock().await;
             let fallen = standing.advance(&self.subject, &views);
-            self.report.lock().await.fallen.extend(fallen);
+            let mut report = self.report.lock().await;
+            for ordinal in fallen {
+                if report.fallen.insert(ordinal) {
+                    eprintln!("observer: ordinal {ordinal} is not ready, and nobody took it down");
+                }
+            }
             standing.clone()
         };
         let suspects = !rules::judge(&self.subject, &standing, &views, &views).is_empty();
@@ -190,7 +195,8 @@ impl Shared {
     async fn look_again(&self) -> Result<bool> {
         let first = self.read_all().await?;
         let second = self.read_all().await?;
-        let standing = self.standing.lock().await.clone();
+        let mut standing = self.standing.lock().await.clone();
+        standing.advance(&self.subject, &first);
         let confirmed = rules::judge(&self.subject, &standing, &first, &second);
         let proves = !confirmed.is_empty();
         for violation in confirmed {

@@ -25,7 +25,7 @@ pub enum Invariant {
     I2,
     /// Slices overlap, or leave a gap other than the ordinals on their way.
     I3,
-    /// More replicas unavailable than the budget.
+    /// More replicas unavailable than the budget, those left out that failed by themselves since one was taken down.
     I4,
     /// A disk deleted, or a claim or volume deleted that was not `Retain`.
     I7,

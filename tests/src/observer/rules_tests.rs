@@ -130,3 +130,25 @@ fn a_replica_that_fails_by_itself_while_another_moves_is_its_own_fault() {
     let asked = with_east_0(moving.clone(), |pod| (pod.ready, pod.leaving) = (false, true));
     assert_eq!(after(&[whole, moving, asked]), [Invariant::I4]);
 }
+
+#[test]
+fn a_replica_that_failed_and_is_then_taken_counts_against_those_that_are_down() {
+    let whole = [view("east", 0..3, "a"), view("west", 3..3, "b")];
+    let zero_failed = with_east_0(whole.clone(), |pod| pod.ready = false);
+    let mut both_failed = zero_failed.clone();
+    both_failed[0].pods.get_mut(&1).expect("east runs ordinal 1").ready = false;
+    assert_eq!(after(&[whole.clone(), zero_failed.clone(), both_failed.clone()]), []);
+    let taken = with_east_0(both_failed.clone(), |pod| pod.leaving = true);
+    assert_eq!(after(&[whole, zero_failed, both_failed, taken]), [Invariant::I4]);
+}
+
+#[test]
+fn a_replica_that_fell_stays_excused_when_the_one_in_flight_has_arrived() {
+    let whole = [view("east", 0..3, "a"), view("west", 3..3, "b")];
+    let moving = [view("east", 0..2, "a"), view("west", 3..3, "b")];
+    let mut arrived = [view("east", 0..2, "a"), view("west", 2..3, "b")];
+    for ordinal in [0, 1] {
+        arrived[0].pods.get_mut(&ordinal).expect("east runs it").ready = false;
+    }
+    assert_eq!(after(&[whole, moving, arrived]), []);
+}

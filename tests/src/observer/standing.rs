@@ -30,10 +30,11 @@ impl Standing {
             .ordinals()
             .filter(|ordinal| !ready.contains(ordinal) && !fallen.contains(ordinal))
             .collect();
-        if taken.is_empty() {
-            self.ready.clear();
-        } else if !taken.is_subset(&self.taken) {
-            self.ready = pods().filter(|(_, pod)| pod.ready).map(|(_, pod)| pod.uid.clone()).collect();
+        let now = pods().filter(|(_, pod)| pod.ready).map(|(_, pod)| pod.uid.clone());
+        if taken.is_subset(&self.taken) {
+            self.ready.extend(now);
+        } else {
+            self.ready = now.collect();
         }
         self.taken = taken;
         fallen
