@@ -11,10 +11,10 @@ use k8s_openapi::api::{core::v1::PersistentVolume, discovery::v1::EndpointSlice}
 use serde_json::Value;
 
 use super::{compare, facts::Target, finding::refuse};
-use crate::executor::{budget::ORIGINAL, tombstone};
-
-/// Who manages a mirrored EndpointSlice.
-const MIRROR: &str = "agent.ferry.dev";
+use crate::{
+    endpoints::slices::{MANAGED_BY, SERVICE, SLICE_MANAGED_BY},
+    executor::{budget::ORIGINAL, tombstone},
+};
 
 /// Checks the target.
 pub(crate) fn check(facts: &Target, volumes: &[PersistentVolume]) -> Vec<Finding> {
@@ -187,7 +187,7 @@ fn original_amount(object: &Value, spec: &mut Value) {
 fn endpoints(facts: &Target) -> Vec<Finding> {
     let own: Vec<_> = facts.shape.pods().collect();
     let mut findings = Vec::new();
-    for slice in facts.endpoint_slices.iter().filter(|slice| manager(slice) != Some(MIRROR)) {
+    for slice in facts.endpoint_slices.iter().filter(|slice| manager(slice) != Some(MANAGED_BY)) {
         let strangers: Vec<_> = slice
             .endpoints
             .iter()
@@ -217,12 +217,12 @@ fn endpoints(facts: &Target) -> Vec<Finding> {
 
 fn manager(slice: &EndpointSlice) -> Option<&str> {
     let labels = slice.metadata.labels.as_ref()?;
-    labels.get("endpointslice.kubernetes.io/managed-by").map(String::as_str)
+    labels.get(SLICE_MANAGED_BY).map(String::as_str)
 }
 
 /// The Service that a slice belongs to.
 pub(crate) fn service_of(slice: &EndpointSlice) -> Option<&str> {
-    slice.metadata.labels.as_ref()?.get("kubernetes.io/service-name").map(String::as_str)
+    slice.metadata.labels.as_ref()?.get(SERVICE).map(String::as_str)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub struct Outcome {
     pub violations: Vec<Violation>,
     /// Suspicions that a second look did not confirm.
     pub unconfirmed: u64,
-    /// Replicas that failed by themselves while another was on its way.
+    /// Ordinals that were not ready at times when nobody had taken them down.
     pub fallen: BTreeSet<u32>,
     /// Wall time.
     pub seconds: u64,

@@ -60,7 +60,7 @@ impl fmt::Display for Violation {
 }
 
 /// What the two rounds prove. `first` and `second` hold the same clusters in the same order; `standing` says who was
-/// ready when the ordinals in flight were taken down.
+/// ready when an ordinal was last taken down, or since.
 pub(super) fn judge(
     subject: &Subject,
     standing: &Standing,

@@ -2,15 +2,17 @@
 //!
 //! I4 forbids to take a replica down while others are down beyond the budget. It cannot forbid that one fails by
 //! itself while another is on its way: a probe that a starved machine does not answer in time, an election. So a pod
-//! that was ready at the look that first saw the ordinal in flight gone, and that nobody asked to leave since, does
-//! not count when it is not ready later. One that was down before counts, and so does one that is taken down.
+//! that was ready when the last ordinal was taken down, or since, and that nobody asked to leave, does not count when
+//! it is not ready later. One that was down when another was taken counts, and so does one that is taken down.
+//!
+//! What this cannot see: replicas that a migration breaks without asking them to leave. The writer's count can.
 
 use std::collections::BTreeSet;
 
 use super::Subject;
 use super::view::{PodView, View};
 
-/// Who was ready when the ordinals in flight were taken down.
+/// Who was ready when an ordinal was last taken down, or since.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Standing {
     taken: BTreeSet<u32>,

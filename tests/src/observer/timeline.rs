@@ -53,7 +53,7 @@ struct Track {
 impl Timeline {
     pub(super) fn advance(&mut self, subject: &Subject, views: &[View]) -> Vec<Sighting> {
         let mut sightings = Vec::new();
-        for ordinal in subject.start..subject.start + subject.replicas {
+        for ordinal in subject.ordinals() {
             let track = self.ordinals.entry(ordinal).or_default();
             let ready = views.iter().find_map(|view| {
                 let pod = view.pods.get(&ordinal).filter(|pod| pod.ready)?;
