@@ -61,7 +61,11 @@ fn main() -> Result<ExitCode> {
 }
 
 /// Runs `test`; whatever its outcome, the machine must be as it was.
+///
+/// A world clears after runs that were killed before it. That is done here first, so that what an earlier run had
+/// left is no difference.
 fn undisturbed(test: Test) -> Result<()> {
+    ferry_tests::world::sweep()?;
     let before = Machine::look()?;
     let outcome = test();
     let difference = Machine::look()?.difference(&before);
