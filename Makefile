@@ -15,12 +15,18 @@ BUF := tests/lint/node_modules/.bin/buf
 # One build for tests and demo, always of the whole workspace, so that none invalidates another's. The hold points of
 # the agent, by which tests stop it in the middle of a step, do nothing unless FERRY_HOLD_DIR is set.
 FEATURES := --features ferry-agent/hold-points
+# Programs that need nothing of the machine they run on.
+HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
+STATIC = RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --target $(HOST)
+KREW_ARCHIVE = $(notdir $(shell sed -n 's/^ *uri: //p' deploy/krew/ferry.yaml))
 # Tests of whole programs that need no cluster: of `ferry` and of `ferry-controller`.
 PROGRAM_TESTS := command controller
 # Tests that need real clusters; each makes its own and leaves nothing behind.
 WORLD_TESTS := csi_sanity array_driver world executors e2e
+# Tests that `make test` leaves out: one builds a second Kubernetes, the other takes a minute for each case.
+FURTHER_TESTS := skew runbook chart
 
-.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS)) demo shell lint clean
+.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo bench images krew shell lint clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,12 +50,30 @@ test-clusters: build ## Tests that bring up real clusters
 	@for test in $(WORLD_TESTS); do $(MAKE) --no-print-directory test-$$test; done
 	@echo "end-to-end cases: $$(sed -n 's/^end-to-end cases: //p' target/test/e2e.log | tail -n 1)"
 
-$(addprefix test-,$(WORLD_TESTS)): test-%:
+test-runbook: build ## Ferry dies in a step, and a script with kubectl alone ends the migration; ARGS=back runs some
+test-skew: build ## The demo's path from a Kubernetes 1.33 cluster to a 1.37 one and back
+
+$(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)): test-%:
 	@mkdir -p target/test
 	cargo test --workspace --test $* $(FEATURES) -- $(ARGS) 2>&1 | tee target/test/$*.log
 
 demo: build ## Move a running etcd to west and back under watch; KEEP=1 leaves it up, SABOTAGE=skip-detach must fail
 	KEEP="$(KEEP)" SABOTAGE="$(SABOTAGE)" target/debug/ferry-demo
+
+images: build ## Images of controller and agent for a release: static, made without a container engine; target/images/*.tar
+	$(STATIC) -p ferry-controller -p ferry-agent
+	target/debug/ferry-world images --programs target/$(HOST)/release --to target/images
+
+krew: ## The archive and the manifest of kubectl-ferry for a release: target/krew
+	$(STATIC) -p ferry
+	@mkdir -p target/krew
+	tar --create --gzip --file target/krew/$(KREW_ARCHIVE) --owner 0 --group 0 --directory target/$(HOST)/release ferry --directory $(CURDIR) LICENSE
+	digest=$$(sha256sum target/krew/$(KREW_ARCHIVE) | cut -d' ' -f1); \
+	sed "s/^\( *sha256: \).*/\1\"$$digest\"/; /^# /d" deploy/krew/ferry.yaml > target/krew/ferry.yaml
+
+bench: ## Measure Ferry against the floor on clusters of its own: P1, P1r, P1b, P2, P9; target/bench/report.json
+	cargo build --release --bins --package ferry-tests --package ferry-controller --package ferry --package ferry-agent
+	target/release/ferry-bench $(ARGS)
 
 shell: build ## A shell between two clusters with Ferry installed: kubectl, ferry and contexts ready
 	target/debug/ferry-demo shell

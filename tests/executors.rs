@@ -17,6 +17,14 @@ mod kill;
 mod plan;
 #[path = "executors/refusals.rs"]
 mod refusals;
+#[path = "executors/snapshot.rs"]
+mod snapshot;
+#[path = "executors/storage_facts.rs"]
+mod storage_facts;
+#[path = "executors/undo.rs"]
+mod undo;
+#[path = "executors/undo_refusals.rs"]
+mod undo_refusals;
 #[path = "executors/witness.rs"]
 mod witness;
 #[path = "executors/workload.rs"]
@@ -30,6 +38,8 @@ use ferry_tests::{
     build,
     world::{self, Config, World},
 };
+use futures::FutureExt;
+use journey::Verb;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Handle;
 use workload::Shape;
@@ -120,6 +130,12 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
         |clusters| async move { refusals::attachment(&clusters).await },
     ));
     trials.push(trial(&on, "unknown-pod", |clusters| async move { refusals::pod(&clusters).await }));
+    trials.push(trial(
+        &on,
+        "storage-facts",
+        |clusters| async move { storage_facts::travel(&clusters).await },
+    ));
+    undo_trials(&on, &mut trials);
     trials.push(trial(&on, "plan-clean", |clusters| async move { plan::clean(&clusters).await }));
     trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
     trials.push(trial(&on, "plan-taken", |clusters| async move { plan::taken(&clusters).await }));
@@ -127,9 +143,49 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
     trials
 }
 
+/// Taking a handoff and a preparation back, and the ending.
+fn undo_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
+    for parallel in [false, true] {
+        let name = if parallel { "undo-twice-parallel" } else { "undo-twice-ordered" };
+        let shape = Shape { replicas: 3, parallel };
+        trials.push(trial(on, name, move |clusters| async move {
+            undo::there_and_withdrawn(&clusters, name, shape).await
+        }));
+    }
+    trials.push(trial(on, "undo-killed-at-each-write", |clusters| async move {
+        let covered = undo::killed(&clusters).await?;
+        for (verb, points) in &covered {
+            println!("{verb:?}: killed at {points} points");
+        }
+        ensure!(covered.len() == undo::KILLED.len(), "not every command was killed: {covered:?}");
+        Ok(())
+    }));
+    for verb in [Verb::Release, Verb::Adopt] {
+        trials.push(trial(on, format!("undo-late-{verb:?}").to_lowercase(), move |clusters| async move {
+            let covered = undo::late(&clusters, verb).await?;
+            println!("{verb:?}: paused before {covered} writes");
+            ensure!(covered > 3, "{verb:?} was paused before {covered} writes only");
+            Ok(())
+        }));
+    }
+    type Case = fn(Clusters) -> futures::future::LocalBoxFuture<'static, Result<()>>;
+    let cases: [(&str, Case); 9] = [
+        ("undo-retired", |on| async move { undo_refusals::retired(&on).await }.boxed_local()),
+        ("undo-foreign-claim", |on| async move { undo_refusals::foreign(&on).await }.boxed_local()),
+        ("undo-stale-epoch", |on| async move { undo_refusals::stale(&on).await }.boxed_local()),
+        ("undo-away", |on| async move { undo_refusals::away(&on).await }.boxed_local()),
+        ("undo-used-since", |on| async move { undo_refusals::used(&on).await }.boxed_local()),
+        ("held-resized", |on| async move { undo_refusals::resized(&on).await }.boxed_local()),
+        ("late-settlement", |on| async move { undo_refusals::late_settlement(&on).await }.boxed_local()),
+        ("finish-killed-at-each-write", |on| async move { undo_refusals::finished(&on).await }.boxed_local()),
+        ("finish-recreated", |on| async move { undo_refusals::recreated(&on).await }.boxed_local()),
+    ];
+    trials.extend(cases.into_iter().map(|(name, case)| trial(on, name, case)));
+}
+
 fn trial<F>(
     on: &Option<(Clusters, Handle)>,
-    name: &str,
+    name: impl Into<String>,
     test: impl FnOnce(Clusters) -> F + Send + 'static,
 ) -> Trial
 where

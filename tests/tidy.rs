@@ -14,7 +14,9 @@ mod tidy {
     pub(crate) mod budgets;
     pub(crate) mod committed;
     pub(crate) mod documentation;
+    pub(crate) mod findings;
     pub(crate) mod house;
+    pub(crate) mod links;
     pub(crate) mod rules;
     pub(crate) mod rust;
 }

@@ -53,6 +53,12 @@ impl Context {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// The same for a command that takes steps back.
+    #[must_use]
+    pub fn undoing(&self) -> Self {
+        Self { progress: self.progress.undoing(), ..self.clone() }
+    }
+
     /// Carries out `request`, a read, and tries again with backoff while the API server gives no clear answer.
     ///
     /// # Errors

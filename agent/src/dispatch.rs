@@ -4,23 +4,33 @@
 //! again; only an id that was acknowledged (or never seen) starts anew. Everything here is lost with the process, on
 //! purpose: the controller sends again what it has no outcome for, and executors find in the cluster how far they
 //! came. A command that outlives its time, or whose task breaks, ends as unknown (I8).
+//!
+//! A command for an ordinal ends one of a lower epoch for the same ordinal that still runs: that one is dropped where
+//! it stands and refused as of the past, and only then does the new one begin. This only makes haste. That nothing of
+//! the older one lands later, wherever it runs, is held by the epochs and by what its writes test.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use ferry_proto::agent::v1::{Command, Outcome, command::Body};
 use prost::Message as _;
 use tokio::{sync::Notify, time::Instant};
+use tracing::Instrument as _;
 
 use crate::{
     context::{Context, Facts},
     executor, inspect, limits,
     outcome::{Ended, Evidence, Stop},
     progress::{Queue, hold},
+    telemetry::{Telemetry, Watch},
 };
+
+mod running;
+
+use running::{Begun, Running};
 
 /// The commands of this process. Clones share them.
 #[derive(Clone)]
@@ -30,13 +40,14 @@ struct Shared {
     client: kube::Client,
     cluster: String,
     progress: Queue,
+    telemetry: OnceLock<Telemetry>,
     table: Mutex<Table>,
     ended: Notify,
 }
 
 #[derive(Default)]
 struct Table {
-    running: BTreeSet<String>,
+    running: Running,
     outcomes: BTreeMap<String, Outcome>,
     unsent: VecDeque<String>,
 }
@@ -56,7 +67,15 @@ impl Dispatch {
     /// Nothing runs yet.
     pub fn new(client: kube::Client, cluster: impl Into<String>, progress: Queue) -> Self {
         let (table, ended) = (Mutex::default(), Notify::new());
-        Self(Arc::new(Shared { client, cluster: cluster.into(), progress, table, ended }))
+        let telemetry = OnceLock::new();
+        Self(Arc::new(Shared { client, cluster: cluster.into(), progress, telemetry, table, ended }))
+    }
+
+    /// The same, whose commands are counted and told by `telemetry`.
+    #[must_use]
+    pub fn watched_by(self, telemetry: Telemetry) -> Self {
+        let _first = self.0.telemetry.set(telemetry);
+        self
     }
 
     /// Takes a command; its outcome comes out of [`Dispatch::next_outcome`].
@@ -89,10 +108,9 @@ impl Dispatch {
             self.0.ended.notify_one();
             return Ok(());
         }
-        table.running.insert(command.id.clone());
+        let begun = table.running.begin(&command);
         drop(table);
-        tracing::info!(command = %command.id, epoch = command.epoch, "begins");
-        tokio::spawn(run(self.clone(), command));
+        tokio::spawn(run(self.clone(), command, begun));
         Ok(())
     }
 
@@ -110,7 +128,7 @@ impl Dispatch {
 
     /// Ids of the commands that run now, ascending.
     pub fn in_progress(&self) -> Vec<String> {
-        self.lock().running.iter().cloned().collect()
+        self.lock().running.ids()
     }
 
     /// The next outcome to send; waits for one. To be called by one task at a time; cancel-safe.
@@ -136,7 +154,7 @@ impl Table {
     }
 
     fn finish(&mut self, id: String, evidence: Evidence) {
-        self.running.remove(&id);
+        self.running.end(&id);
         self.outcomes
             .insert(id.clone(), sendable(Outcome { command_id: id.clone(), result: Some(evidence) }));
         self.offer(id);
@@ -166,44 +184,62 @@ fn sendable(outcome: Outcome) -> Outcome {
     Outcome { result: Some(refusal.into()), ..outcome }
 }
 
-async fn run(dispatch: Dispatch, command: Command) {
+async fn run(dispatch: Dispatch, command: Command, mut begun: Begun) {
+    begun.alone().await;
     let id = command.id.clone();
     let shared = &dispatch.0;
     let workload = command.workload.unwrap_or_default();
+    let facts = Facts {
+        id: id.clone(),
+        epoch: command.epoch,
+        generation: command.generation,
+        namespace: workload.namespace,
+        workload: workload.name,
+        migration: command.migration,
+    };
+    let telemetry = shared.telemetry.get_or_init(Telemetry::default);
+    let watch = Watch::begin(telemetry, &facts, &shared.cluster, command.body.as_ref());
+    let span = watch.log_span();
+    span.in_scope(|| tracing::info!("a command begins"));
     let ctx = Context {
         client: shared.client.clone(),
         cluster: shared.cluster.clone(),
         deadline: Instant::now() + Duration::from_millis(command.timeout_ms).min(limits::COMMAND_TIMEOUT),
-        progress: shared.progress.reporter(&id),
-        command: Facts {
-            id: id.clone(),
-            epoch: command.epoch,
-            generation: command.generation,
-            namespace: workload.namespace,
-            workload: workload.name,
-            migration: command.migration,
-        },
+        progress: shared.progress.reporter(&id).watched_by(&watch),
+        command: facts,
     };
     let (progress, timeout_ms) = (ctx.progress.clone(), command.timeout_ms);
-    let task = tokio::spawn(async move {
+    let carried_out = async move {
         let deadline = ctx.deadline;
         tokio::time::timeout_at(deadline, carry_out(&ctx, command.body)).await
-    });
-    let ended = match task.await {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(_)) => Err(Stop::unknown(format!(
+    };
+    let mut task = tokio::spawn(carried_out.instrument(span.clone()));
+    let joined = tokio::select! {
+        joined = &mut task => Ok(joined),
+        by = begun.overtaken() => {
+            task.abort();
+            // Only its end is waited for: what it was about to say does not count any more.
+            let _ended = task.await;
+            Err(by)
+        }
+    };
+    let ended = match joined {
+        Ok(Ok(Ok(ended))) => ended,
+        Ok(Ok(Err(_))) => Err(Stop::unknown(format!(
             "The command did not end within its {timeout_ms} ms; what it changed is looked at when it is sent again"
         ))),
-        Err(broken) => Err(Stop::unknown(format!(
+        Ok(Err(broken)) => Err(Stop::unknown(format!(
             "The agent broke while carrying the command out ({broken}); read its log, and report it"
         ))),
+        Err(by) => Err(Stop::stale_epoch(format!(
+            "A command of epoch {by} for the same ordinal came meanwhile; this one is of epoch {}, of the past",
+            command.epoch
+        ))),
     };
-    let evidence = ended.unwrap_or_else(|stop| {
-        tracing::info!(command = %id, %stop, "ends without evidence");
-        stop.at(progress.step()).into()
-    });
-    tracing::info!(command = %id, "ends");
+    let evidence = ended.unwrap_or_else(|stop| stop.at(progress.step()).into());
+    span.in_scope(|| watch.end(&evidence));
     dispatch.lock().finish(id, evidence);
+    drop(begun);
     shared.ended.notify_one();
 }
 
@@ -226,7 +262,12 @@ async fn change(ctx: &Context, body: Body) -> Ended {
     let releases = matches!(body, Body::Release(_));
     match body {
         Body::Adopt(_) => hold::handed_over(true),
-        Body::PrepareSource(_) | Body::PrepareTarget(_) | Body::Retire(_) => hold::handed_over(false),
+        Body::PrepareSource(_)
+        | Body::PrepareTarget(_)
+        | Body::Retire(_)
+        | Body::Fence(_)
+        | Body::Reclaim(_)
+        | Body::Unprepare(_) => hold::handed_over(false),
         _ => {}
     }
     let ended = executor::run(ctx, body).await;

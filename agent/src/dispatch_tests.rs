@@ -1,4 +1,4 @@
-use ferry_proto::agent::v1::{RefusalCode, Workload};
+use ferry_proto::agent::v1::{RefusalCode, Retire, Workload};
 
 use super::*;
 
@@ -68,4 +68,22 @@ fn an_outcome_that_cannot_be_sent_is_refused_instead() {
     assert_eq!(sendable(fits.clone()), fits);
     let refused = sendable(report(limits::OUTCOME_BYTES));
     assert_eq!((refused.command_id.as_str(), refusal(&refused)), ("c", RefusalCode::Conflict));
+}
+
+#[tokio::test]
+async fn a_command_of_a_higher_epoch_ends_the_one_that_runs_for_the_same_ordinal() {
+    let dispatch = dispatch();
+    let release = |id: &str, epoch: u64, ordinal: u32| Command {
+        epoch,
+        body: Some(Body::Retire(Retire { ordinal, volumes: Vec::new() })),
+        ..command(id)
+    };
+    // The API server of these tests cannot be reached: commands read until their time is over.
+    dispatch.submit(release("older", 2, 4)).unwrap();
+    dispatch.submit(release("another", 2, 5)).unwrap();
+    tokio::task::yield_now().await;
+    dispatch.submit(release("newer", 3, 4)).unwrap();
+    let first = dispatch.next_outcome().await;
+    assert_eq!((first.command_id.as_str(), refusal(&first)), ("older", RefusalCode::StaleEpoch));
+    assert_eq!(dispatch.in_progress(), ["another", "newer"]);
 }

@@ -38,6 +38,10 @@ pub const LIST_PAGES: usize = 200;
 pub const LIST_KEPT: usize = 20_000;
 /// Single reads under way at once in an inspection.
 pub const READS_AT_ONCE: usize = 16;
+/// Addresses of a workload's replicas that a description carries and the target tries.
+pub const LISTENERS: usize = 16;
+/// Time for one connection to a replica in the other cluster.
+pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Attempts of one executor: each begins again from what the cluster shows.
 pub const ATTEMPTS: usize = 100;
 /// First pause between two attempts.
@@ -50,6 +54,10 @@ pub const RECHECK: Duration = Duration::from_secs(2);
 pub const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 /// How long step 3 waits for replicas to be Available before it refuses as not ready.
 pub const HOLD_WAIT: Duration = Duration::from_secs(30);
+/// Events of ours that wait to be written; further ones are dropped and counted.
+pub const EVENTS_WAITING: usize = 256;
+/// Bytes of an event's note: what the API server takes.
+pub const EVENT_NOTE_BYTES: usize = 1_024;
 /// Events of a pod that a message names.
 pub const EVENTS_NAMED: usize = 5;
 

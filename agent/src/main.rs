@@ -4,30 +4,17 @@
 //! SIGTERM and SIGINT end it at once; a command that runs is carried on by the next process from what the
 //! cluster shows. Whatever ends it otherwise is printed with what to do, and the exit code is 1.
 
-use std::{
-    io::{self, IsTerminal as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Parser as _;
-use ferry_agent::{
-    options::{LogFormat, Options},
-    outcome::chain,
-    run,
-};
+use ferry_agent::{options::Options, outcome::chain, run};
+use ferry_telemetry::logs;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let options = Options::parse();
     // kube logs each failed request as an error of its own; here the one who made it says what it means.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_client=off"));
-    let colours = io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(colours).with_env_filter(filter);
-    match options.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+    logs::init(options.log_format, "info,kube_client=off");
     match serve(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

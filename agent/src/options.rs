@@ -4,9 +4,11 @@
 //! agent does is not configured here: that is the controller's to command. A value is checked while it is
 //! read, so that a mistake is told before anything is dialled.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+pub use ferry_telemetry::logs::Format as LogFormat;
+use ferry_telemetry::trace::Endpoint;
 use ipnet::IpNet;
 
 use crate::identity::{self, channel::Address, token::JoinToken};
@@ -19,8 +21,11 @@ pub struct Options {
     #[arg(long, env = "FERRY_CONTROLLER")]
     pub controller: Address,
     /// Directory that keeps the key and the certificate.
-    #[arg(long, env = "FERRY_STATE")]
-    pub state: PathBuf,
+    #[arg(long, env = "FERRY_STATE", required_unless_present = "state_secret")]
+    pub state: Option<PathBuf>,
+    /// Instead of a directory: a Secret, in the namespace of the agent's account, that exists and may be empty.
+    #[arg(long, value_name = "NAME", conflicts_with = "state")]
+    pub state_secret: Option<String>,
     /// Join token; needed once. Prefer --token-file: arguments can be seen by other users of the machine.
     #[arg(long, env = "FERRY_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
     pub token: Option<String>,
@@ -37,17 +42,14 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     pub pod_cidrs: Vec<IpNet>,
     /// How logs are written to standard error.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
-}
-
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    /// Where /metrics, /healthz and /readyz are served over plain HTTP; nowhere unless given.
+    #[arg(long, env = "FERRY_METRICS_LISTEN", value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Collector that spans are sent to, OTLP over gRPC: http://HOST:PORT; none are unless given.
+    #[arg(long, env = "FERRY_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<Endpoint>,
 }
 
 impl Options {

@@ -18,7 +18,7 @@ use std::{
 use ferry_proto::agent::v1::{Progress, StepState};
 use tokio::sync::Notify;
 
-use crate::{limits, outcome::bounded};
+use crate::{limits, outcome::bounded, telemetry::Watch};
 
 pub mod hold;
 
@@ -45,7 +45,13 @@ impl Queue {
 
     /// A reporter for one command.
     pub fn reporter(&self, command_id: &str) -> Reporter {
-        Reporter { command_id: command_id.into(), queue: self.clone(), step: Arc::default() }
+        Reporter {
+            command_id: command_id.into(),
+            queue: self.clone(),
+            step: Arc::default(),
+            undoes: false,
+            watch: None,
+        }
     }
 
     fn push(&self, message: Progress) {
@@ -83,14 +89,33 @@ pub struct Reporter {
     command_id: Arc<str>,
     queue: Queue,
     step: Arc<AtomicU32>,
+    undoes: bool,
+    watch: Option<Watch>,
 }
 
 impl Reporter {
+    /// The same, whose steps are watched too.
+    #[must_use]
+    pub fn watched_by(self, watch: &Watch) -> Self {
+        Self { watch: Some(watch.clone()), ..self }
+    }
+
+    /// The same for a command that takes steps back: it reports the numbers of those steps, and tests hold it at points
+    /// of its own.
+    #[must_use]
+    pub fn undoing(&self) -> Self {
+        Self { undoes: true, ..self.clone() }
+    }
+
     /// Step `step` (handoff.md section 5; 0 for preparation) begins. Waits only where a test holds it.
     pub async fn started(&self, step: u32, message: impl Into<String>) {
         self.step.store(step, Ordering::Relaxed);
         self.say(step, StepState::Started, message.into());
-        hold::at_step(step).await;
+        if self.undoes {
+            hold::at_undo(step).await;
+        } else {
+            hold::at_step(step).await;
+        }
     }
 
     /// The step waits for what `message` says.
@@ -109,7 +134,13 @@ impl Reporter {
     }
 
     fn say(&self, step: u32, state: StepState, message: String) {
-        tracing::debug!(command = %self.command_id, step, ?state, message);
+        match state {
+            StepState::Started | StepState::Done => tracing::info!(step, ?state, "{message}"),
+            _ => tracing::debug!(step, ?state, "{message}"),
+        }
+        if let Some(watch) = &self.watch {
+            watch.said(step, state, &message);
+        }
         let command_id = self.command_id.to_string();
         self.queue.push(Progress { command_id, step, state: state.into(), message: bounded(message) });
     }

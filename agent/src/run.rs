@@ -12,12 +12,14 @@ use crate::{
     cluster,
     dispatch::Dispatch,
     endpoints::{Mirrors, Own},
+    events::Events,
     health::Health,
-    identity::{self, renew},
+    identity::{self, keep::Keep, renew},
     inventory::Inventory,
     options::Options,
     progress::Queue,
     session::Session,
+    telemetry::{self, Telemetry},
     watch::Revival,
 };
 
@@ -30,6 +32,9 @@ pub enum Error {
     /// No identity, or none any more.
     #[error(transparent)]
     Identity(#[from] identity::Error),
+    /// It cannot be watched as it was told.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
     /// TLS cannot be set up.
     #[error("another TLS provider was installed in this process")]
     Provider,
@@ -41,17 +46,30 @@ pub enum Error {
 /// See [`Error`]. An API server or a controller that is away is waited for.
 pub async fn run(options: Options) -> Result<(), Error> {
     install_provider()?;
+    let telemetry = Telemetry::default();
+    if let Some(address) = options.metrics_listen {
+        telemetry.listen(address).await?;
+    }
     let token = options.join_token()?;
     let (client, server) = cluster::client(options.kubeconfig.as_deref(), options.context.as_deref()).await?;
-    let (store, identity) = identity::obtain(options.state, &options.controller, token.as_ref()).await?;
+    let keep = match options.state_secret {
+        Some(name) => Keep::in_secret(&client, &name),
+        None => Keep::in_directory(options.state.unwrap_or_default())?,
+    };
+    let identity = identity::obtain(&keep, &options.controller, token.as_ref()).await?;
     let cluster_name = identity.cluster.clone();
+    if let Some(endpoint) = &options.otlp_endpoint {
+        telemetry.send_spans(endpoint, &identity.uri, &cluster_name)?;
+    }
+    telemetry.write_events(Events::start(client.clone(), &cluster_name, telemetry.metrics()));
     let revival = Revival::new();
     let inventory = Inventory::follow(&client, &revival);
     let health = Health::follow(client.clone(), inventory.clone(), revival.clone());
+    telemetry.watch(inventory.clone(), health.clone());
     let progress = Queue::default();
     let (current, identity) = watch::channel(identity);
     let mut renewal = JoinSet::new();
-    renewal.spawn(renew::keep_valid(options.controller.clone(), store, current));
+    renewal.spawn(renew::keep_valid(options.controller.clone(), keep, current));
     let mut session = Session {
         controller: options.controller,
         identity,
@@ -60,7 +78,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
         instance_id: instance_id(),
         inventory,
         health,
-        dispatch: Dispatch::new(client.clone(), cluster_name.clone(), progress.clone()),
+        dispatch: Dispatch::new(client.clone(), cluster_name.clone(), progress.clone())
+            .watched_by(telemetry.clone()),
+        telemetry,
         progress,
         own: Own::new(client.clone(), revival),
         mirrors: Mirrors::new(client.clone(), cluster_name),

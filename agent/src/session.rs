@@ -21,6 +21,7 @@ use crate::{
     limits,
     outcome::chain,
     progress::Queue,
+    telemetry::Telemetry,
 };
 
 pub mod error;
@@ -49,6 +50,8 @@ pub struct Session {
     pub health: Health,
     /// Commands.
     pub dispatch: Dispatch,
+    /// What is counted and sent.
+    pub telemetry: Telemetry,
     /// Progress of commands.
     pub progress: Queue,
     /// Own endpoints.
@@ -67,6 +70,7 @@ impl Session {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
+            self.telemetry.attached(false);
             if begun.elapsed() >= limits::BACKOFF_MOST {
                 backoff.reset();
             }

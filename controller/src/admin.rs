@@ -4,7 +4,11 @@
 //! `Watch` sends the latest picture of a migration whenever it changed and skips what a slow reader missed. Who may
 //! call what has been decided before a request gets here.
 
+mod audit;
+mod control;
 mod enroll;
+mod probes;
+mod storage;
 mod tokens;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
@@ -21,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 pub use enroll::Enrolment;
+pub use probes::{ReflectionError, health, reflection};
 pub use tokens::create as create_token;
 
 use crate::{
@@ -28,6 +33,7 @@ use crate::{
     event_loop::{Handle, Watcher},
     identity::authority::Authority,
     limits,
+    refusals::Refusals,
     status::Failure,
     tls::PeerInfo,
     wire as translate,
@@ -37,6 +43,7 @@ use crate::{
 pub struct Admin {
     handle: Handle,
     authority: Arc<Authority>,
+    refusals: Refusals,
     watchers: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
@@ -44,8 +51,19 @@ pub struct Admin {
 impl Admin {
     /// A service whose watch streams end when `shutdown` is cancelled.
     #[must_use]
-    pub fn new(handle: Handle, authority: Arc<Authority>, shutdown: CancellationToken) -> Self {
-        Self { handle, authority, watchers: Arc::new(Semaphore::new(limits::MAX_WATCHERS)), shutdown }
+    pub fn new(
+        handle: Handle,
+        authority: Arc<Authority>,
+        refusals: Refusals,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self {
+            handle,
+            authority,
+            refusals,
+            watchers: Arc::new(Semaphore::new(limits::MAX_WATCHERS)),
+            shutdown,
+        }
     }
 
     /// As a gRPC service with its bound on requests.
@@ -80,6 +98,7 @@ impl AdminService for Admin {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             identity: identity(&request)?,
             trust_domain: self.authority.trust_domain().to_owned(),
+            agent_wire_version: crate::session::WIRE_VERSION,
         }))
     }
 
@@ -91,7 +110,7 @@ impl AdminService for Admin {
         let wire::CreateTokenRequest { subject, ttl_seconds } = request.into_inner();
         let subject = tokens::requested_subject(subject)?;
         let (token, expires_at) =
-            tokens::create(&self.handle, &self.authority, subject.clone(), ttl_seconds).await?;
+            tokens::create(&self.handle, &self.authority, subject.clone(), ttl_seconds, &by).await?;
         tracing::info!(%by, ?subject, "made a join token");
         let expires_unix_ms = i64::try_from(expires_at.0).unwrap_or(i64::MAX);
         Ok(Response::new(wire::CreateTokenResponse { token: token.reveal(), expires_unix_ms }))
@@ -104,7 +123,13 @@ impl AdminService for Admin {
         let Reply::Clusters(clusters) = self.ask(Ask::ListClusters).await? else {
             return Err(Failure::Contradiction.into());
         };
-        let clusters = clusters.into_iter().map(translate::cluster_view).collect();
+        let clusters = clusters.into_iter().map(|mut view| {
+            if let Some(refused) = self.refusals.of(&view.name).filter(|_| !view.attached) {
+                view.message = format!("its agent was refused: {refused}");
+            }
+            translate::cluster_view(view)
+        });
+        let clusters = clusters.collect();
         Ok(Response::new(wire::ListClustersResponse { clusters }))
     }
 
@@ -164,6 +189,76 @@ impl AdminService for Admin {
         };
         let migrations = migrations.iter().map(translate::migration).collect();
         Ok(Response::new(wire::ListMigrationsResponse { migrations }))
+    }
+
+    async fn pause_migration(
+        &self,
+        request: Request<wire::PauseMigrationRequest>,
+    ) -> Result<Response<wire::PauseMigrationResponse>, Status> {
+        Ok(Response::new(control::pause(self, request).await?))
+    }
+
+    async fn resume_migration(
+        &self,
+        request: Request<wire::ResumeMigrationRequest>,
+    ) -> Result<Response<wire::ResumeMigrationResponse>, Status> {
+        Ok(Response::new(control::resume(self, request).await?))
+    }
+
+    async fn rollback_migration(
+        &self,
+        request: Request<wire::RollbackMigrationRequest>,
+    ) -> Result<Response<wire::RollbackMigrationResponse>, Status> {
+        Ok(Response::new(control::rollback(self, request).await?))
+    }
+
+    async fn finish_migration(
+        &self,
+        request: Request<wire::FinishMigrationRequest>,
+    ) -> Result<Response<wire::FinishMigrationResponse>, Status> {
+        Ok(Response::new(control::finish(self, request).await?))
+    }
+
+    async fn list_audit(
+        &self,
+        request: Request<wire::ListAuditRequest>,
+    ) -> Result<Response<wire::ListAuditResponse>, Status> {
+        Ok(Response::new(audit::list(self, request).await?))
+    }
+
+    async fn set_storage_domain(
+        &self,
+        request: Request<wire::SetStorageDomainRequest>,
+    ) -> Result<Response<wire::SetStorageDomainResponse>, Status> {
+        Ok(Response::new(storage::set_domain(self, request).await?))
+    }
+
+    async fn list_storage_domains(
+        &self,
+        request: Request<wire::ListStorageDomainsRequest>,
+    ) -> Result<Response<wire::ListStorageDomainsResponse>, Status> {
+        Ok(Response::new(storage::list_domains(self, request).await?))
+    }
+
+    async fn add_storage_map(
+        &self,
+        request: Request<wire::AddStorageMapRequest>,
+    ) -> Result<Response<wire::AddStorageMapResponse>, Status> {
+        Ok(Response::new(storage::add_map(self, request).await?))
+    }
+
+    async fn remove_storage_map(
+        &self,
+        request: Request<wire::RemoveStorageMapRequest>,
+    ) -> Result<Response<wire::RemoveStorageMapResponse>, Status> {
+        Ok(Response::new(storage::remove_map(self, request).await?))
+    }
+
+    async fn list_storage_maps(
+        &self,
+        request: Request<wire::ListStorageMapsRequest>,
+    ) -> Result<Response<wire::ListStorageMapsResponse>, Status> {
+        Ok(Response::new(storage::list_maps(self, request).await?))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::WatchResponse, Status>> + Send>>;

@@ -34,6 +34,12 @@ pub fn written(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time).map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"))
 }
 
+/// The same for a time of the core.
+#[must_use]
+pub fn of(at: Millis) -> String {
+    written(SystemTime::UNIX_EPOCH + Duration::from_millis(at.0))
+}
+
 /// A duration of ours in milliseconds, as the wire has it.
 #[must_use]
 pub fn milliseconds(duration: Duration) -> u32 {

@@ -9,16 +9,24 @@
 
 mod agents;
 mod handle;
+mod reading;
 mod recovery;
 mod watchers;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use ferry_core::{ClusterName, Core, Effect, Entry, Input, Millis, Reply, RequestId, Session};
+use ferry_core::{
+    AuditRecord, ClusterName, Core, Effect, Entry, Input, Millis, Reply, RequestId, Session, measure::measure,
+};
 use tokio::sync::{mpsc, oneshot};
 
 pub use agents::{Attach, End, ToAgent};
-pub use handle::{AskError, Counters, Handle};
+pub use handle::{AskError, AuditPage, AuditQuery, Counters, Handle, LedgerCopy};
+pub use reading::copy;
 pub use recovery::{Error as RecoveryError, Recovered, recover};
 pub use watchers::{Change, Migrations, Watcher};
 
@@ -26,6 +34,7 @@ use crate::{
     clock,
     journal::{self, Journal},
     limits,
+    telemetry::{Commit, Follower, Telemetry},
 };
 use agents::Agents;
 use handle::Message;
@@ -52,6 +61,7 @@ pub struct EventLoop {
     agents: Agents,
     waiting: BTreeMap<RequestId, oneshot::Sender<Reply>>,
     next_request: u64,
+    follower: Option<Follower>,
     migrations: Arc<Migrations>,
     counters: Arc<Counters>,
     wake_at: Option<Millis>,
@@ -73,6 +83,8 @@ enum Release {
     },
     /// An effect of the core.
     Effect(Effect),
+    /// Everything that is durable, this batch included, for whoever makes a backup.
+    Copy(oneshot::Sender<Result<LedgerCopy, Error>>),
 }
 
 /// A batch under way.
@@ -109,6 +121,7 @@ impl EventLoop {
             agents: Agents::default(),
             waiting: BTreeMap::new(),
             next_request: 0,
+            follower: None,
             migrations,
             counters,
             // Whatever the recovered state waits for is asked for at once.
@@ -118,6 +131,13 @@ impl EventLoop {
             last_snapshot_bytes: snapshot_bytes,
         };
         (event_loop, handle)
+    }
+
+    /// The same loop, whose committed entries are followed by `telemetry`.
+    #[must_use]
+    pub fn followed_by(mut self, telemetry: Arc<Telemetry>) -> Self {
+        self.follower = Some(Follower::new(telemetry, self.core.state(), clock::now()));
+        self
     }
 
     /// Runs until it is told to stop; on the calling thread, which it blocks.
@@ -139,7 +159,7 @@ impl EventLoop {
             if let Some(message) = next {
                 self.take(message, &mut batch);
             }
-            self.commit(&batch.entries)?;
+            self.commit(&batch)?;
             for release in batch.releases {
                 self.release(release);
             }
@@ -194,26 +214,52 @@ impl EventLoop {
                     batch.releases.insert(at, Release::Welcome { cluster, session, generation });
                 }
             }
+            Message::Audit { query, answer } => {
+                // Whoever asked may have given up.
+                let _gave_up = answer.send(self.audit_page(&query));
+            }
+            Message::Measure(answer) => {
+                let _gave_up = answer.send(measure(&self.core));
+            }
+            Message::Copy(answer) => batch.releases.push(Release::Copy(answer)),
             Message::Stop => batch.stop = true,
         }
     }
 
     fn step(&mut self, input: Input, batch: &mut Batch) {
-        let decision = self.core.step(input, clock::now());
+        let now = clock::now();
+        if let Some(follower) = &mut self.follower {
+            follower.heard(&input);
+        }
+        let decision = self.core.step(input, now);
         self.wake_at = decision.wake_at;
         batch.entries.extend(decision.entries);
         batch.releases.extend(decision.effects.into_iter().map(Release::Effect));
         self.counters.stepped();
     }
 
-    fn commit(&mut self, entries: &[Entry]) -> Result<(), Error> {
-        if entries.is_empty() {
+    fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
+        // What is for the audit log alone changes no state, and need not be replayed.
+        let entries = batch.entries.iter().filter(|entry| !matches!(entry, Entry::Audited(_)));
+        let entries = entries.map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        let audit = batch.entries.iter().filter_map(|entry| match entry {
+            Entry::Audited(record) => Some(&**record),
+            _ => None,
+        });
+        let audit =
+            audit.filter(|record| is_kept(record)).map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
+        if entries.is_empty() && audit.is_empty() {
             return Ok(());
         }
-        let encoded = entries.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>()?;
-        self.journal.append(&encoded)?;
-        self.bytes_since_snapshot += encoded.iter().map(|entry| entry.len() as u64).sum::<u64>();
+        let begun = Instant::now();
+        self.journal.append(&entries, &audit)?;
+        let took = begun.elapsed();
+        self.bytes_since_snapshot += entries.iter().map(|entry| entry.len() as u64).sum::<u64>();
         self.counters.committed(entries.len() as u64);
+        if let Some(follower) = &mut self.follower {
+            let state = self.core.state();
+            follower.committed(Commit { entries: &batch.entries, state, took, now: clock::now() });
+        }
         Ok(())
     }
 
@@ -222,6 +268,11 @@ impl EventLoop {
             Release::Welcome { cluster, session, generation } => {
                 let name = cluster.clone();
                 return self.agents.send(&cluster, session, ToAgent::Attached { cluster: name, generation });
+            }
+            Release::Copy(answer) => {
+                // Whoever asked may have given up.
+                let _gave_up = answer.send(self.copy());
+                return;
             }
             Release::Effect(effect) => effect,
         };
@@ -260,6 +311,11 @@ impl EventLoop {
         tracing::info!(bytes = self.last_snapshot_bytes, "wrote a snapshot of the ledger");
         Ok(())
     }
+}
+
+/// Whoever needs no credential must not be able to fill the audit log: tokens that nobody has are in the log only.
+fn is_kept(record: &AuditRecord) -> bool {
+    record.action != "redeem-token" || record.result == "done"
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@
 //! durable, or fails and has kept none or all of it; `load` gives back exactly what was promised, or an error that
 //! says what is damaged; one writer at a time; space bounded by the snapshot and what follows it.
 //!
-//! After an error of `append` or `snapshot` nobody knows what is on the disk (a failed fsync may have dropped pages):
+//! Audit records are kept in the same store, because one transaction must hold an entry and the record of it; they are
+//! never replayed. After an error of `append` or `snapshot` nobody knows what is on the disk (a failed fsync may have dropped pages):
 //! the caller must end the process and let a new one load what is really there. Only the event loop holds a journal.
 
 mod embedded;
 mod record;
 
-pub use embedded::Embedded;
+pub use embedded::{Embedded, restore};
 
 use std::{io, path::PathBuf};
 
@@ -24,13 +25,20 @@ pub struct Contents {
     pub entries: Vec<Vec<u8>>,
 }
 
-/// A durable log with snapshots.
+/// A record of the audit log with its number; numbers rise by one from 1.
+pub type Numbered = (u64, Vec<u8>);
+
+/// A durable log with snapshots, and an audit log beside it that snapshots do not touch.
 pub trait Journal: Send {
     /// Everything that is durable: the last snapshot and the entries after it.
     fn load(&mut self) -> Result<Contents, Error>;
 
-    /// Appends a batch; durable as a whole when it returns.
-    fn append(&mut self, entries: &[Vec<u8>]) -> Result<(), Error>;
+    /// Appends a batch and the audit records that belong to it; durable as a whole when it returns. Of the audit log
+    /// the newest [`crate::limits::MAX_AUDIT_RECORDS`] are kept.
+    fn append(&mut self, entries: &[Vec<u8>], audit: &[Vec<u8>]) -> Result<(), Error>;
+
+    /// Audit records below the number `before` (none: from the newest on), newest first, at most `limit`.
+    fn audit(&mut self, before: Option<u64>, limit: usize) -> Result<Vec<Numbered>, Error>;
 
     /// Replaces everything so far by `state`, in one step; durable when it returns.
     fn snapshot(&mut self, state: &[u8]) -> Result<(), Error>;

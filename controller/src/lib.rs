@@ -6,11 +6,13 @@
 
 pub mod admin;
 pub mod authz;
+pub mod backup;
 pub mod clock;
 pub mod event_loop;
 pub mod identity;
 pub mod journal;
 pub mod limits;
+pub mod refusals;
 pub mod serve;
 pub mod session;
 pub mod status;

@@ -87,10 +87,26 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a plan: two agents inspect their clusters. Longer than the core's own deadline for them, so that its word
 /// on who was silent is the answer.
 pub const PLAN_TIMEOUT: Duration = Duration::from_secs(70);
+/// Time for the loop to say what there is, in numbers; one that takes longer is not ready.
+pub const MEASURE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long such numbers are given again to whoever asks meanwhile.
+pub const MEASURE_FRESH: Duration = Duration::from_secs(1);
 /// Watch streams open at once.
 pub const MAX_WATCHERS: usize = 1_024;
 /// Bytes of entries after which a snapshot is made, unless the last snapshot was larger.
 pub const MIN_BYTES_BETWEEN_SNAPSHOTS: u64 = 8 * 1024 * 1024;
+/// Records of the audit log that are kept; then the oldest go.
+pub const MAX_AUDIT_RECORDS: u64 = 50_000;
+/// Records of one page of the audit log, unless fewer are asked for.
+pub const DEFAULT_AUDIT_PAGE: u32 = 100;
+/// Most records of one page.
+pub const MAX_AUDIT_PAGE: u32 = 1_000;
+/// Records that are looked at for one page: those about other migrations count too.
+pub const MAX_AUDIT_LOOKED_AT: usize = 10_000;
+/// Time for a snapshot of everything, and for it to be read by whoever asked.
+pub const BACKUP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of a backup that is read: above any ledger and its audit log.
+pub const MAX_BACKUP_BYTES: u64 = 1024 * 1024 * 1024;
 /// Bytes of one journal record; far above any entry, far below what would stall a commit.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024 * 1024;
 
@@ -114,6 +130,8 @@ pub const MAX_KEPT_EPOCH: u64 = 1 << 48;
 pub const MAX_COMMANDS_IN_PROGRESS: usize = 1_024;
 /// Pod networks of one cluster.
 pub const MAX_POD_CIDRS: usize = 64;
+/// Addresses of a described workload's replicas that the target is to try (agent.proto).
+pub const MAX_LISTENERS: usize = 16;
 /// Endpoints of one report (agent.proto).
 pub const MAX_ENDPOINTS: usize = 1_000;
 /// Ports of one report.

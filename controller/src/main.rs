@@ -4,12 +4,13 @@
 //! process ends at once, so that a new one recovers what is really on the disk). What a person or a script asked for
 //! goes to standard output (the first credential, the address, the version), everything else to standard error.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use ferry_controller::{
-    identity::spiffe,
+    backup, clock,
+    identity::{files, spiffe},
     journal::Embedded,
     limits,
     serve::{self, Options},
@@ -35,8 +36,31 @@ enum Command {
     Serve(ServeArguments),
     /// Make a join token for an admin while the controller is stopped: for when every certificate has expired.
     AdminToken(AdminTokenArguments),
+    /// Write a backup of the ledger, the audit log and the CA; the controller may go on running.
+    Backup(BackupArguments),
+    /// Make a new data directory from a backup.
+    Restore(RestoreArguments),
     /// Print the version.
     Version,
+}
+
+#[derive(clap::Args)]
+struct BackupArguments {
+    #[command(flatten)]
+    data: DataArguments,
+    /// Where to write it, mode 0600; `-` for standard output. It holds the CA's private key.
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(clap::Args)]
+struct RestoreArguments {
+    /// The backup.
+    #[arg(value_name = "FILE")]
+    backup: PathBuf,
+    /// Directory to make; one that holds a journal is left alone.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
 }
 
 /// Where the ledger and the CA are.
@@ -81,6 +105,12 @@ struct ServeArguments {
     /// How logs are written to standard error.
     #[arg(long, value_enum, default_value_t)]
     log_format: telemetry::Format,
+    /// Where /metrics, /healthz and /readyz are served over plain HTTP; nowhere unless given.
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+    /// Collector that spans are sent to, OTLP over gRPC: http://HOST:PORT; none are unless given.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<telemetry::Endpoint>,
 }
 
 fn trust_domain(text: &str) -> Result<String, spiffe::Error> {
@@ -109,6 +139,8 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::AdminToken(arguments) => admin_token(arguments),
+        Command::Backup(arguments) => back_up(arguments),
+        Command::Restore(arguments) => restore(&arguments),
         Command::Serve(arguments) => run(arguments),
     };
     match result {
@@ -129,6 +161,8 @@ fn options(data: DataArguments) -> Options {
         trust_domain: data.trust_domain,
         ca: data.ca_cert.zip(data.ca_key),
         leaf_ttl: limits::MIN_LEAF_TTL,
+        metrics_listen: None,
+        otlp_endpoint: None,
     }
 }
 
@@ -150,6 +184,50 @@ fn admin_token(arguments: AdminTokenArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A library error, whose message holds its causes already.
+fn said(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::anyhow!("{error}")
+}
+
+fn back_up(arguments: BackupArguments) -> anyhow::Result<()> {
+    let options = options(arguments.data);
+    let bytes = backup::take(&options).map_err(said)?;
+    if arguments.output.as_os_str() == "-" {
+        let mut out = std::io::stdout().lock();
+        return out.write_all(&bytes).and_then(|()| out.flush()).context("cannot write to standard output");
+    }
+    files::write_private(&arguments.output, &bytes).map_err(said)?;
+    eprintln!(
+        "Wrote {} bytes to {}: keep it as you keep private keys.",
+        bytes.len(),
+        arguments.output.display()
+    );
+    Ok(())
+}
+
+fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
+    let restored = backup::restore(&arguments.backup, &arguments.data).map_err(said)?;
+    let head = &restored.backup.head;
+    println!(
+        "Restored the ledger of {} into {}, as generation {}.",
+        clock::of(head.taken_at_ms),
+        arguments.data.display(),
+        restored.generation
+    );
+    if !restored.running.is_empty() {
+        println!("Running then, and going on when the agents attach: {}.", restored.running.join(", "));
+    }
+    let ca = if head.ca.is_none() { " --ca-cert FILE --ca-key FILE" } else { "" };
+    println!(
+        "Make sure that no other controller of this ledger runs, then: ferry-controller serve --data {} \
+         --trust-domain {}{ca} ...",
+        arguments.data.display(),
+        head.trust_domain
+    );
+    println!("Join tokens of before are void; certificates stay valid.");
+    Ok(())
+}
+
 /// Raises the soft limit on open files as far as it is useful and allowed: one connection is one file.
 fn raise_open_files() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
@@ -168,6 +246,8 @@ fn run(arguments: ServeArguments) -> anyhow::Result<()> {
         listen: arguments.listen,
         names: arguments.names,
         leaf_ttl: arguments.cert_ttl,
+        metrics_listen: arguments.metrics_listen,
+        otlp_endpoint: arguments.otlp_endpoint,
         ..options(arguments.data)
     };
     runtime()?.block_on(async {

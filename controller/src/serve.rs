@@ -21,7 +21,8 @@ use tonic::transport::Server;
 use crate::{
     admin::{self, Admin, Enrolment},
     authz::AuthorizeLayer,
-    event_loop::{self, AskError, EventLoop, Handle, Recovered},
+    backup,
+    event_loop::{self, AskError, EventLoop, Handle, LedgerCopy, Recovered},
     identity::{
         authority::{self, Authority},
         files,
@@ -30,8 +31,10 @@ use crate::{
     },
     journal::{self, Embedded},
     limits,
+    refusals::Refusals,
     session::Sessions,
     status::Failure,
+    telemetry::{self, Outlook, Telemetry},
     tls::{self, Listener, ServerCredential},
 };
 
@@ -50,6 +53,10 @@ pub struct Options {
     pub ca: Option<(PathBuf, PathBuf)>,
     /// Validity of the certificates that are issued.
     pub leaf_ttl: Duration,
+    /// Where metrics and health are served over plain HTTP, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where spans go, if anywhere.
+    pub otlp_endpoint: Option<telemetry::Endpoint>,
 }
 
 /// Why the controller does not run, or does not run any more.
@@ -82,6 +89,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Metrics, health or traces.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
+    /// The reflection service.
+    #[error("cannot describe the services: {0}")]
+    Reflection(#[from] admin::ReflectionError),
     /// A thread.
     #[error("cannot start the event loop's thread: {0}")]
     Thread(#[source] io::Error),
@@ -119,8 +132,16 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
     let listener = Listener::bind(options.listen, config, &options.trust_domain).await.map_err(listen)?;
     let address = listener.local_addr().map_err(listen)?;
 
+    let outlook =
+        Outlook::bind(&options.trust_domain, options.metrics_listen, options.otlp_endpoint.as_ref()).await?;
+
     let first = recovered.core.state().tokens.made == 0;
-    let (handle, mut ended) = start_loop(recovered, journal)?;
+    let (handle, mut ended) = start_loop(recovered, journal, Some(&outlook.telemetry))?;
+    if let Some(address) = outlook.address() {
+        print_line(&format!("metrics on http://{address}/metrics"))?;
+    }
+    let watching = outlook.serve(&handle);
+    let backups = serve_backups(&options, &handle, &authority);
     let renewal = tokio::spawn(tls::renew_forever(credential, Arc::clone(&authority), names, provider));
     let down = CancellationToken::new();
     let serving = async {
@@ -130,6 +151,8 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         print_line(&format!("listening on {address}"))?;
         tracing::info!(%address, trust_domain = %options.trust_domain, "listening");
         router(&handle, &authority, &down)
+            .add_service(admin::health(&down).await)
+            .add_service(admin::reflection()?)
             .serve_with_incoming_shutdown(
                 ReceiverStream::new(listener.connections()),
                 down.clone().cancelled_owned(),
@@ -157,8 +180,29 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         ended = &mut ended => return outcome(ended),
     }
     renewal.abort();
+    if let Some(backups) = backups {
+        backups.abort();
+    }
     handle.stop().await;
-    outcome(ended.await)
+    let ended = ended.await;
+    watching.finish().await;
+    outcome(ended)
+}
+
+/// Hands out backups locally. Without that everything else works, so it is no reason not to.
+fn serve_backups(
+    options: &Options,
+    handle: &Handle,
+    authority: &Arc<Authority>,
+) -> Option<tokio::task::JoinHandle<()>> {
+    let ca = options.ca.is_none().then(|| authority::path(&options.data));
+    match backup::Server::bind(&options.data, handle.clone(), Arc::clone(authority), ca) {
+        Ok(server) => Some(tokio::spawn(server.run())),
+        Err(error) => {
+            tracing::warn!(%error, "no backups while this controller runs; stop it to take one");
+            None
+        }
+    }
 }
 
 fn open_authority(options: &Options) -> Result<Authority, authority::Error> {
@@ -176,12 +220,27 @@ pub async fn admin_token(options: Options, name: &str) -> Result<JoinToken, Erro
     let mut journal = Embedded::open(&options.data)?;
     let recovered = event_loop::recover(&mut journal)?;
     let authority = open_authority(&options)?;
-    let (handle, ended) = start_loop(recovered, journal)?;
+    let (handle, ended) = start_loop(recovered, journal, None)?;
     let subject = Subject::Role { role: Role::Admin, name: name.to_owned() };
-    let made = admin::create_token(&handle, &authority, subject, 0).await;
+    let made = admin::create_token(&handle, &authority, subject, 0, "local").await;
     handle.stop().await;
     outcome(ended.await)?;
     made.map(|(token, _)| token).map_err(Error::FirstCredential)
+}
+
+/// Everything that the journal of a stopped controller holds, and its CA.
+pub fn stopped(options: &Options) -> Result<(LedgerCopy, Authority), Box<Error>> {
+    if !Embedded::exists(&options.data) {
+        let path = options.data.clone();
+        return Err(Box::new(journal::Error::Lost { path }.into()));
+    }
+    let read = || {
+        let mut journal = Embedded::open(&options.data)?;
+        let core = event_loop::recover(&mut journal)?.core;
+        let copy = event_loop::copy(&core, &mut journal).map_err(Error::Commit)?;
+        Ok((copy, open_authority(options)?))
+    };
+    read().map_err(Box::new)
 }
 
 type Ended = Result<Result<(), event_loop::Error>, oneshot::error::RecvError>;
@@ -190,8 +249,13 @@ type Ended = Result<Result<(), event_loop::Error>, oneshot::error::RecvError>;
 fn start_loop(
     recovered: Recovered,
     journal: Embedded,
+    telemetry: Option<&Arc<Telemetry>>,
 ) -> Result<(Handle, oneshot::Receiver<Result<(), event_loop::Error>>), Error> {
     let (event_loop, handle) = EventLoop::new(recovered, Box::new(journal));
+    let event_loop = match telemetry {
+        Some(telemetry) => event_loop.followed_by(Arc::clone(telemetry)),
+        None => event_loop,
+    };
     let (end, ended) = oneshot::channel();
     std::thread::Builder::new()
         .name("event-loop".to_owned())
@@ -217,6 +281,7 @@ fn router(
     down: &CancellationToken,
 ) -> tonic::transport::server::Router<tower::layer::util::Stack<AuthorizeLayer, tower::layer::util::Identity>>
 {
+    let refusals = Refusals::default();
     Server::builder()
         .accept_http1(false)
         .max_concurrent_streams(limits::MAX_STREAMS_PER_CONNECTION)
@@ -229,8 +294,8 @@ fn router(
         .http2_keepalive_interval(Some(limits::KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(limits::KEEPALIVE_TIMEOUT))
         .layer(AuthorizeLayer)
-        .add_service(Sessions::new(handle.clone(), down.clone()).service())
-        .add_service(Admin::new(handle.clone(), Arc::clone(authority), down.clone()).service())
+        .add_service(Sessions::new(handle.clone(), refusals.clone(), down.clone()).service())
+        .add_service(Admin::new(handle.clone(), Arc::clone(authority), refusals, down.clone()).service())
         .add_service(Enrolment::new(handle.clone(), Arc::clone(authority)).service())
 }
 
@@ -259,7 +324,7 @@ async fn show_first_credential(
 ) -> Result<(), Error> {
     let subject = Subject::Role { role: Role::Admin, name: "admin".to_owned() };
     let (token, _) =
-        admin::create_token(handle, authority, subject, 0).await.map_err(Error::FirstCredential)?;
+        admin::create_token(handle, authority, subject, 0, "local").await.map_err(Error::FirstCredential)?;
     let server = match options.names.first() {
         Some(name) if address.ip().is_unspecified() => format!("{name}:{}", address.port()),
         None if address.ip().is_unspecified() => format!("localhost:{}", address.port()),

@@ -31,6 +31,7 @@ use crate::{
     event_loop::{Attach, End, Handle, ToAgent},
     identity::spiffe::Subject,
     limits,
+    refusals::Refusals,
     status::Failure,
     tls::PeerInfo,
     wire as translate,
@@ -42,14 +43,15 @@ pub const WIRE_VERSION: u32 = 1;
 /// The agents' service.
 pub struct Sessions {
     handle: Handle,
+    refusals: Refusals,
     shutdown: CancellationToken,
 }
 
 impl Sessions {
     /// A service whose streams end when `shutdown` is cancelled.
     #[must_use]
-    pub const fn new(handle: Handle, shutdown: CancellationToken) -> Self {
-        Self { handle, shutdown }
+    pub const fn new(handle: Handle, refusals: Refusals, shutdown: CancellationToken) -> Self {
+        Self { handle, refusals, shutdown }
     }
 
     /// As a gRPC service with its bounds on messages.
@@ -80,6 +82,7 @@ impl AgentService for Sessions {
             outbound,
             places: Arc::new(Semaphore::new(limits::INPUTS_PER_SESSION)),
             handle: self.handle.clone(),
+            refusals: self.refusals.clone(),
             shutdown: self.shutdown.clone(),
         };
         tokio::spawn(async move {
@@ -107,6 +110,7 @@ struct Conversation {
     /// What it said and the loop has not taken yet: one that floods waits for itself, and delays nobody.
     places: Arc<Semaphore>,
     handle: Handle,
+    refusals: Refusals,
     shutdown: CancellationToken,
 }
 
@@ -117,6 +121,7 @@ impl Conversation {
             Ok(resync) => resync,
             Err(status) => {
                 tracing::info!(cluster = %self.cluster, %status, "refused an agent's stream");
+                self.refusals.note(&self.cluster, status.message());
                 return status;
             }
         };
@@ -131,6 +136,7 @@ impl Conversation {
         }
         let Ok(session) = number.await else { return Status::unavailable("the controller is shutting down") };
         tracing::info!(cluster = %self.cluster, %session, %agent_version, %kubernetes_version, "an agent attached");
+        self.refusals.forget(&self.cluster);
         let status = self.converse(session, ended).await;
         tracing::info!(cluster = %self.cluster, %session, %status, "an agent's stream ended");
         // An error says that the loop has ended, and with it the session.
@@ -149,9 +155,10 @@ impl Conversation {
         };
         if resync.wire_version != WIRE_VERSION {
             return Err(Status::failed_precondition(format!(
-                "this controller speaks wire version {WIRE_VERSION}, the agent {}: run an agent of the controller's \
-                 version, {}",
+                "this controller speaks wire version {WIRE_VERSION}, the agent {} (version {}): run an agent of the \
+                 controller's version, {}",
                 resync.wire_version,
+                resync.agent_version.chars().filter(|char| !char.is_control()).take(40).collect::<String>(),
                 env!("CARGO_PKG_VERSION"),
             )));
         }

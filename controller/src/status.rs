@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 use crate::{
     event_loop::AskError,
     identity::{authority, request, spiffe, token},
-    wire,
+    journal, wire,
 };
 
 /// Why a call fails.
@@ -50,6 +50,9 @@ pub enum Failure {
     /// The caller has no identity where the table promised one.
     #[error("this call needs a client certificate")]
     NoIdentity,
+    /// The audit log cannot be read.
+    #[error("the audit log cannot be read: {0}")]
+    Audit(#[source] journal::Error),
     /// The CA could not sign.
     #[error("the certificate could not be signed; see the controller's log, then use a new token")]
     Sign(#[from] authority::Error),
@@ -74,6 +77,10 @@ impl From<Failure> for Status {
                 tracing::error!(%error, "cannot sign a certificate");
                 Code::Internal
             }
+            Failure::Audit(error) => {
+                tracing::error!(%error, "cannot read the audit log");
+                Code::DataLoss
+            }
             Failure::Contradiction => {
                 tracing::error!("the core's reply does not answer its request");
                 Code::Internal
@@ -92,7 +99,16 @@ fn code_of(rejection: &Rejection) -> Code {
         Rejection::TokenUnknown(_) | Rejection::TokenUsed(_) | Rejection::TokenExpired(_) => {
             Code::Unauthenticated
         }
+        Rejection::Invalid(_) => Code::InvalidArgument,
         Rejection::AlreadyMigrating(_)
+        | Rejection::AlreadyPaused(_)
+        | Rejection::NotPaused(_)
+        | Rejection::NothingInFlight(_)
+        | Rejection::PastReturn(_)
+        | Rejection::AlreadyOver(_)
+        | Rejection::AlreadyRollingBack(_)
+        | Rejection::NotCompleted(_)
+        | Rejection::ClusterRefused(_)
         | Rejection::VolumeConflict(_)
         | Rejection::WorldChanged(_)
         | Rejection::PlanExpired(_)

@@ -1,28 +1,61 @@
-//! Logs: structured, to standard error, as text for people or JSON for collectors.
+//! What the controller says about itself: logs, metrics, health, spans.
 //!
-//! `RUST_LOG` chooses what is logged (default: `info`). Standard output is for what was asked for: the first
-//! credential and the address. A join token or a key is never logged. Metrics have a seam in the event loop's
-//! counters and no exporter yet.
+//! Everything that happens to a migration passes the event loop, so one [`Follower`] of committed entries writes its
+//! log lines, counts and spans; what there is now is measured when somebody asks. Names and fields are in
+//! docs/metrics.md and docs/observability.md. Logs go to standard error; standard output is for what was asked for:
+//! the first credential and the addresses. A join token or a key is never logged.
 
-use tracing_subscriber::EnvFilter;
+mod commands;
+mod follow;
+mod health;
+mod metrics;
+mod outlook;
+mod spans;
 
-/// How logs are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// One line a record, for people.
-    #[default]
-    Text,
-    /// One JSON object a record.
-    Json,
-}
+use std::sync::Arc;
+
+use ferry_telemetry::{
+    logs,
+    trace::{Error as TraceError, Sending, Traces},
+};
+pub use ferry_telemetry::{logs::Format, trace::Endpoint};
+pub use follow::{Commit, Follower};
+pub use health::Health;
+pub use metrics::Metrics;
+pub use outlook::{Error, Outlook, Watching};
 
 /// Starts logging; a second call changes nothing.
 pub fn init(format: Format) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // An error says that logging was started before.
-    let _already = match format {
-        Format::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        Format::Json => builder.json().try_init(),
-    };
+    logs::init(format, "info");
+}
+
+/// Metrics and spans of one controller.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// What it counts.
+    pub metrics: Metrics,
+    traces: Traces,
+    trust_domain: String,
+}
+
+impl Telemetry {
+    /// Of a controller of this trust domain that sends spans to `endpoint`, if there is one. Inside a runtime.
+    ///
+    /// # Errors
+    /// The exporter cannot be set up. A collector that is away is no error.
+    pub fn start(
+        trust_domain: &str,
+        endpoint: Option<&Endpoint>,
+    ) -> Result<(Arc<Self>, Option<Sending>), TraceError> {
+        let metrics = Metrics::new();
+        let (traces, sending) = match endpoint {
+            None => (Traces::off(), None),
+            Some(endpoint) => {
+                let service = ("ferry-controller", trust_domain);
+                let (traces, sending) = Traces::start(endpoint, service, &metrics.spans)?;
+                (traces, Some(sending))
+            }
+        };
+        Ok((Arc::new(Self { metrics, traces, trust_domain: trust_domain.to_owned() }), sending))
+    }
 }

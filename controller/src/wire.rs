@@ -7,6 +7,7 @@
 mod admin;
 mod check;
 mod command;
+mod control;
 mod evidence;
 mod inventory;
 mod objects;
@@ -17,6 +18,7 @@ pub use admin::{
 };
 pub use check::Error;
 pub use command::{command, governed, mirror};
+pub use control::{audit_page, audit_query, domain, domain_request, map, map_request};
 pub use evidence::{outcome, progress};
 pub use inventory::{endpoints, health, inventory, mirror_applied, resync};
 

@@ -5,8 +5,10 @@
 //! `cargo test -p ferry-tests --test e2e -- NAME` runs those whose name contains NAME.
 
 mod bad_input;
+mod control;
 mod crossing;
 mod kill;
+mod observe;
 mod refusal;
 mod stage;
 
@@ -25,7 +27,16 @@ type Case = fn(&Stage) -> futures::future::LocalBoxFuture<'_, Result<()>>;
 fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let cases = [bad_input::CASES, refusal::CASES, bad_input::LATE, crossing::CASES, kill::CASES].concat();
+    let cases = [
+        bad_input::CASES,
+        refusal::CASES,
+        bad_input::LATE,
+        crossing::CASES,
+        control::CASES,
+        observe::CASES,
+        kill::CASES,
+    ]
+    .concat();
     if arguments.list {
         return Ok(libtest_mimic::run(&arguments, trials(&cases, None)).exit_code());
     }

@@ -46,7 +46,7 @@ pub(crate) async fn planned(clusters: &Clusters, namespace: &str, shape: Shape) 
 
 /// Carries `verb` out to its end and takes the evidence.
 pub(crate) async fn step(clusters: &Clusters, journey: &mut Journey, verb: Verb) -> Result<Evidence> {
-    let client = clusters.client(journey.cluster(verb));
+    let client = clusters.agent(journey.cluster(verb))?;
     let ended = journey.carry_out(client, verb).await;
     let evidence = ended.map_err(|stop| anyhow!("{}: {verb:?}: {stop:?}", journey.namespace))?;
     journey.accept(verb, evidence.clone())?;
@@ -54,8 +54,8 @@ pub(crate) async fn step(clusters: &Clusters, journey: &mut Journey, verb: Verb)
 }
 
 /// The same, twice in a row by two processes: the second finds nothing to do and says the same.
-async fn twice(clusters: &Clusters, journey: &mut Journey, verb: Verb) -> Result<()> {
-    let first = journey.carry_out(clusters.client(journey.cluster(verb)), verb).await;
+pub(crate) async fn twice(clusters: &Clusters, journey: &mut Journey, verb: Verb) -> Result<()> {
+    let first = journey.carry_out(clusters.agent(journey.cluster(verb))?, verb).await;
     let first = first.map_err(|stop| anyhow!("{verb:?}: {stop:?}"))?;
     let counted = Kill::never();
     let again = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted)?, verb).await;
@@ -135,13 +135,13 @@ async fn killed_at(clusters: &Clusters, point: usize) -> Result<Vec<Verb>> {
 }
 
 /// Kills one command and runs it again, twice; whether it came to the write at which it was to be killed.
-async fn kill(clusters: &Clusters, journey: &mut Journey, verb: Verb, kill: Kill) -> Result<bool> {
+pub(crate) async fn kill(clusters: &Clusters, journey: &mut Journey, verb: Verb, kill: Kill) -> Result<bool> {
     let victim = clusters.mortal(journey.cluster(verb), &kill)?;
     let ended = tokio::select! {
         ended = journey.carry_out(victim, verb) => Some(ended),
         () = kill.reached() => None,
     };
-    let is_protected = verb > Verb::PrepareSource && verb < Verb::EndSource;
+    let is_protected = verb > Verb::PrepareSource && verb < Verb::UnprepareSource;
     witness::look(clusters, journey, is_protected).await?;
     if let Some(ended) = ended {
         journey.accept(verb, ended.map_err(|stop| anyhow!("not killed, and yet: {stop:?}"))?)?;

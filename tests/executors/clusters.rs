@@ -4,6 +4,9 @@
 //! them: claims are provisioned, VolumeAttachments come and go. Simulated by kwok are the nodes: their pods are only
 //! said to run. What a kubelet would add is added here: the CSINode that names the driver, the annotation that lets
 //! the attach-detach controller work for the node, a boot id, and Leases that are renewed quickly enough for a test.
+//!
+//! Executors get clients that act as the agent's service account, with what `deploy/agent` grants it: a verb that is
+//! missing there fails the tests.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,6 +28,11 @@ use crate::kill::Kill;
 
 /// How often the nodes' Leases are renewed.
 const RENEWAL: Duration = Duration::from_millis(250);
+/// Where the agent's permissions lie, and in which files.
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/agent");
+const PERMISSIONS: [&str; 4] = ["namespace", "observe", "move", "secrets"];
+/// Who the agent is.
+const AGENT: &str = "system:serviceaccount:ferry-system:ferry-agent";
 
 /// The clusters, by name.
 #[derive(Clone)]
@@ -40,7 +48,13 @@ impl Clusters {
         let (mut configs, mut clients) = (BTreeMap::new(), BTreeMap::new());
         for cluster in world.clusters() {
             let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
-            let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+            let options = KubeConfigOptions::default();
+            let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+            config.auth_info.impersonate = Some(AGENT.to_owned());
+            for part in PERMISSIONS {
+                let file = format!("{MANIFESTS}/{part}.yaml");
+                cluster.kubectl(&["apply", "-f", &file]).await.context("the agent's permissions")?;
+            }
             let client = cluster.client().await?;
             for node in cluster.nodes() {
                 complete(&client, &array, cluster, node.name()).await?;
@@ -57,7 +71,12 @@ impl Clusters {
         self.clients[cluster].clone()
     }
 
-    /// A client as a new process would have it, with `kill` around it.
+    /// The agent's client.
+    pub(crate) fn agent(&self, cluster: &str) -> Result<Client> {
+        Ok(Client::try_from(self.configs[cluster].clone())?)
+    }
+
+    /// The agent's client as a new process would have it, with `kill` around it.
     pub(crate) fn mortal(&self, cluster: &str, kill: &Kill) -> Result<Client> {
         let config = self.configs[cluster].clone();
         Ok(ClientBuilder::try_from(config)?.with_layer(kill).build())

@@ -14,8 +14,9 @@ use ferry_agent::{
     progress::Queue,
 };
 use ferry_proto::agent::v1::{
-    Adopt, ClaimedVolume, Description, Hold, InspectSource, Manifest, NodeIdentity, OrdinalEpoch,
-    PrepareSource, PrepareTarget, Release, Retire, Settle, Slice, VolumeId, command::Body,
+    Adopt, ClaimedVolume, Description, Fence, Finish, FinishedOrdinal, Hold, InspectSource, Manifest,
+    NodeIdentity, OrdinalEpoch, PrepareSource, PrepareTarget, Reclaim, Release, Retire, Settle, Slice,
+    Unprepare, VolumeId, command::Body,
 };
 use kube::Client;
 use tokio::time::Instant;
@@ -24,6 +25,8 @@ use crate::{clusters::Clusters, workload};
 
 /// Time for one command.
 const COMMAND: Duration = Duration::from_secs(90);
+/// How long the end is watched, in milliseconds.
+const WATCH_MS: u32 = 500;
 
 /// One command of the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,8 +40,25 @@ pub(crate) enum Verb {
     Retire,
     SettleSource,
     SettleTarget,
+    Fence,
+    Reclaim,
+    UnprepareSource,
+    UnprepareTarget,
     EndSource,
     EndTarget,
+    Finish,
+    Accept,
+}
+
+/// What the ordinal in handoff had when it began.
+#[derive(Clone, Default)]
+pub(crate) struct Before {
+    /// The source's slice, with the ordinal and without.
+    source: (Slice, Slice),
+    /// The target's slice, without the ordinal and with.
+    target: (Slice, Slice),
+    /// Its volumes.
+    volumes: Vec<ClaimedVolume>,
 }
 
 /// A migration under way.
@@ -70,6 +90,10 @@ pub(crate) struct Journey {
     pub(crate) node: Option<NodeIdentity>,
     /// The pod it named.
     pub(crate) pod_uid: String,
+    /// What the ordinal had when its handoff began.
+    pub(crate) before: Before,
+    /// Commands whose evidence was taken: the next one's number follows.
+    pub(crate) accepted: u64,
 }
 
 impl Journey {
@@ -94,9 +118,11 @@ impl Journey {
             originals: None,
             node: None,
             pod_uid: String::new(),
+            before: Before::default(),
+            accepted: 0,
         };
         let ctx = journey.context(clusters.client(source), source, 0);
-        let report = inspect::source(&ctx, InspectSource {}).await;
+        let report = inspect::source(&ctx, InspectSource::default()).await;
         let Ok(Evidence::SourceReport(report)) = report else { bail!("no description: {report:?}") };
         let description = report.description.context("the source describes nothing")?;
         let slice = description.slice.context("no slice")?;
@@ -122,12 +148,26 @@ impl Journey {
     pub(crate) fn begin(&mut self, ordinal: u32) {
         self.ordinal = ordinal;
         *self.epochs.entry(ordinal).or_default() += 1;
+        let (source, target) = (self.source.clone(), self.target.clone());
+        self.before = Before {
+            source: (self.slices[&source], self.after(&source)),
+            target: (self.slices[&target], self.after(&target)),
+            volumes: self.volumes.get(&ordinal).cloned().unwrap_or_default(),
+        };
+    }
+
+    /// Begins to take the handoff back.
+    pub(crate) fn withdraw(&mut self) {
+        *self.epochs.entry(self.ordinal).or_default() += 1;
     }
 
     /// Where `verb` goes.
     pub(crate) fn cluster(&self, verb: Verb) -> &str {
-        use Verb::{Adopt, EndTarget, HoldTarget, PrepareTarget, SettleTarget};
-        let is_target = matches!(verb, PrepareTarget | HoldTarget | Adopt | SettleTarget | EndTarget);
+        use Verb::{Adopt, EndTarget, Fence, HoldTarget, PrepareTarget, SettleTarget, UnprepareTarget};
+        let is_target = matches!(
+            verb,
+            PrepareTarget | HoldTarget | Adopt | SettleTarget | EndTarget | Fence | UnprepareTarget
+        );
         if is_target { &self.target } else { &self.source }
     }
 
@@ -144,7 +184,9 @@ impl Journey {
         time: Duration,
     ) -> Result<Evidence, Stop> {
         let epoch = match verb {
-            Verb::PrepareSource | Verb::PrepareTarget => self.epochs.values().max().copied().unwrap_or(1),
+            Verb::PrepareSource | Verb::PrepareTarget | Verb::UnprepareSource | Verb::UnprepareTarget => {
+                self.epochs.values().max().copied().unwrap_or(1)
+            }
             _ => self.epochs[&self.ordinal],
         };
         let mut ctx = self.context(client, self.cluster(verb), epoch);
@@ -154,6 +196,7 @@ impl Journey {
 
     /// Takes the evidence of `verb` into the ledger.
     pub(crate) fn accept(&mut self, verb: Verb, evidence: Evidence) -> Result<()> {
+        self.accepted += 1;
         match evidence {
             Evidence::SourcePrepared(prepared) => {
                 self.volumes =
@@ -178,7 +221,15 @@ impl Journey {
                 let after = self.after(&self.target);
                 self.slices.insert(self.target.clone(), after);
             }
-            Evidence::Retired(_) | Evidence::Settled(_) => {}
+            Evidence::Fenced(_) => {
+                self.slices.insert(self.target.clone(), self.before.target.0);
+            }
+            Evidence::Reclaimed(reclaimed) => {
+                self.slices.insert(self.source.clone(), self.before.source.0);
+                self.volumes.insert(self.ordinal, reclaimed.volumes);
+            }
+            Evidence::Retired(_) | Evidence::Settled(_) | Evidence::Unprepared(_) | Evidence::Finished(_) => {
+            }
             other => bail!("{verb:?} gave {other:?}"),
         }
         Ok(())
@@ -240,6 +291,10 @@ impl Journey {
                 storage_classes: std::collections::HashMap::new(),
             }),
             Verb::Retire => Body::Retire(Retire { ordinal, volumes: volumes() }),
+            Verb::Fence | Verb::Reclaim | Verb::UnprepareSource | Verb::UnprepareTarget => {
+                self.undo(verb, uid, epochs)
+            }
+            Verb::Finish | Verb::Accept => self.finish(verb, uid),
             Verb::SettleSource | Verb::SettleTarget | Verb::EndSource | Verb::EndTarget => {
                 Body::Settle(Settle {
                     max_unavailable: u32::from(verb != Verb::EndSource),
@@ -251,14 +306,54 @@ impl Journey {
         }
     }
 
+    fn undo(&self, verb: Verb, stateful_set_uid: String, epochs: Vec<OrdinalEpoch>) -> Body {
+        let Before { source, target, volumes } = self.before.clone();
+        match verb {
+            Verb::Fence => Body::Fence(Fence {
+                ordinal: self.ordinal,
+                stateful_set_uid,
+                from_slice: Some(target.1),
+                to_slice: Some(target.0),
+                volumes: self.volumes.get(&self.ordinal).cloned().unwrap_or_default(),
+            }),
+            Verb::Reclaim => Body::Reclaim(Reclaim {
+                ordinal: self.ordinal,
+                stateful_set_uid,
+                from_slice: Some(source.1),
+                to_slice: Some(source.0),
+                volumes,
+            }),
+            _ => Body::Unprepare(Unprepare {
+                target: verb == Verb::UnprepareTarget,
+                stateful_set_uid,
+                originals: self.originals.clone(),
+                epochs,
+            }),
+        }
+    }
+
+    fn finish(&self, verb: Verb, stateful_set_uid: String) -> Body {
+        let ordinals = self.volumes.iter().map(|(ordinal, volumes)| FinishedOrdinal {
+            ordinal: *ordinal,
+            epoch: self.epochs[ordinal],
+            claims: volumes.iter().filter_map(|volume| Some(volume.claim.as_ref()?.name.clone())).collect(),
+            volumes: ids(volumes),
+        });
+        Body::Finish(Finish {
+            stateful_set_uid,
+            ordinals: ordinals.collect(),
+            accept: verb == Verb::Accept,
+            watch_ms: WATCH_MS,
+        })
+    }
+
     /// The disks of the ordinal.
     pub(crate) fn ids(&self) -> Vec<VolumeId> {
-        let volumes = self.volumes.get(&self.ordinal).into_iter().flatten();
-        volumes.map(|v| VolumeId { driver: v.driver.clone(), handle: v.handle.clone() }).collect()
+        ids(self.volumes.get(&self.ordinal).map(Vec::as_slice).unwrap_or_default())
     }
 
     fn context(&self, client: Client, cluster: &str, epoch: u64) -> Context {
-        let id = format!("{}/{}/{epoch}", self.migration, self.ordinal);
+        let id = format!("{}/{}/command/{}", self.migration, self.ordinal, self.accepted + 1);
         let command = Facts {
             id: id.clone(),
             epoch,
@@ -276,6 +371,10 @@ impl Journey {
             progress: Queue::default().reporter(&id),
         }
     }
+}
+
+fn ids(volumes: &[ClaimedVolume]) -> Vec<VolumeId> {
+    volumes.iter().map(|v| VolumeId { driver: v.driver.clone(), handle: v.handle.clone() }).collect()
 }
 
 /// The ordinals of a slice.

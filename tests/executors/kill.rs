@@ -2,7 +2,8 @@
 //!
 //! A tower layer around kube's client counts the requests that change something. At the chosen one the client says
 //! so and never answers again, either before the request is sent or after the API server has answered it; the test
-//! then drops the executor, as a SIGKILL would. Reads and dry runs pass uncounted.
+//! then drops the executor, as a SIGKILL would. Or the process is stopped right before the write, as a SIGSTOP would,
+//! and goes on with it when the test says so. Reads and dry runs pass uncounted.
 
 use std::{
     future::Future,
@@ -26,6 +27,8 @@ pub(crate) enum Side {
     Before,
     /// The request is carried out, its answer never arrives.
     After,
+    /// The request is sent when [`Kill::go_on`] says so.
+    Paused,
 }
 
 /// Counts writes, and kills at one of them.
@@ -37,6 +40,7 @@ struct State {
     writes: AtomicUsize,
     at: Option<(usize, Side)>,
     reached: Notify,
+    going_on: Notify,
 }
 
 impl Kill {
@@ -51,12 +55,22 @@ impl Kill {
     }
 
     fn of(at: Option<(usize, Side)>) -> Self {
-        Self(Arc::new(State { writes: AtomicUsize::new(0), at, reached: Notify::new() }))
+        Self(Arc::new(State {
+            writes: AtomicUsize::new(0),
+            at,
+            reached: Notify::new(),
+            going_on: Notify::new(),
+        }))
     }
 
     /// Writes that were begun.
     pub(crate) fn writes(&self) -> usize {
         self.0.writes.load(Ordering::SeqCst)
+    }
+
+    /// Lets a paused process go on.
+    pub(crate) fn go_on(&self) {
+        self.0.going_on.notify_one();
     }
 
     /// Waits until the chosen write is reached.
@@ -110,6 +124,15 @@ where
                 kill.0.reached.notify_one();
                 pending().await
             }),
+            Some(Side::Paused) => {
+                // Nothing is sent before it is polled.
+                let answer = self.inner.call(request);
+                Box::pin(async move {
+                    kill.0.reached.notify_one();
+                    kill.0.going_on.notified().await;
+                    answer.await
+                })
+            }
             Some(Side::After) => {
                 let answer = self.inner.call(request).map(drop);
                 Box::pin(async move {

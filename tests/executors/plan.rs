@@ -166,7 +166,7 @@ fn expect(findings: &[Finding], codes: &[&str]) -> Result<()> {
 
 async fn source(clusters: &Clusters, namespace: &str) -> Result<SourceReport> {
     let ctx = context(clusters.client("east"), "east", namespace);
-    match inspect::source(&ctx, InspectSource {}).await {
+    match inspect::source(&ctx, InspectSource::default()).await {
         Ok(Evidence::SourceReport(report)) => Ok(report),
         other => bail!("no report: {other:?}"),
     }
@@ -179,7 +179,11 @@ async fn target(
     known_uids: Vec<String>,
 ) -> Result<TargetReport> {
     let ctx = context(clusters.client("west"), "west", namespace);
-    let command = InspectTarget { description: Some(description.clone()), known_uids };
+    // Nothing listens in a simulated pod.
+    let description = Some(Description { listeners: Vec::new(), ..description.clone() });
+    let (source_pod_cidrs, pod_cidrs) = (vec!["10.61.0.0/16".to_owned()], vec!["10.62.0.0/16".to_owned()]);
+    let command =
+        InspectTarget { description, known_uids, source_pod_cidrs, pod_cidrs, ..InspectTarget::default() };
     match inspect::target(&ctx, command).await {
         Ok(Evidence::TargetReport(report)) => Ok(report),
         other => bail!("no report: {other:?}"),

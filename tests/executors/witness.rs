@@ -84,6 +84,13 @@ pub(crate) fn essence(evidence: &Evidence) -> String {
         }
         Evidence::Released(released) => pairs(&mut released.volumes),
         Evidence::Adopted(adopted) => pairs(&mut adopted.volumes),
+        Evidence::Reclaimed(reclaimed) => pairs(&mut reclaimed.volumes),
+        Evidence::Fenced(fenced) => {
+            // What was found is said once.
+            fenced.nothing_found = true;
+            fenced.pv_names.clear();
+            Vec::new()
+        }
         _ => Vec::new(),
     };
     for manifest in manifests {

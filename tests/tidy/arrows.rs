@@ -122,7 +122,7 @@ pub(crate) const MODULES: Rule = Rule {
 };
 
 /// Dependencies that a manifest must not name.
-const FORBIDDEN: [(&str, &[&str]); 5] = [
+const FORBIDDEN: [(&str, &[&str]); 6] = [
     (
         "controller/core/Cargo.toml",
         &[
@@ -141,6 +141,7 @@ const FORBIDDEN: [(&str, &[&str]); 5] = [
     ("controller/Cargo.toml", &["ferry-agent", "kube", "k8s-openapi"]),
     ("controller/cli/Cargo.toml", &["ferry-core", "ferry-controller", "ferry-agent", "kube", "k8s-openapi"]),
     ("agent/Cargo.toml", &["ferry-core", "ferry-controller"]),
+    ("telemetry/Cargo.toml", &["ferry-proto", "ferry-core", "ferry-controller", "ferry-agent", "kube"]),
     ("Cargo.toml", &["kube"]),
 ];
 

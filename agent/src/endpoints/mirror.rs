@@ -11,6 +11,7 @@ use std::{
 };
 
 use ferry_proto::agent::v1::{GovernedService, Mirror, MirrorApplied};
+use futures::{TryFutureExt as _, future::try_join};
 use k8s_openapi::api::{core::v1::Service, discovery::v1::EndpointSlice};
 use kube::{
     Api, Client, ResourceExt as _,
@@ -185,7 +186,12 @@ async fn work(shared: Arc<Shared>, key: Key) {
 /// Makes the slices here exactly those of `mirror`.
 async fn apply(client: &Client, mirror: &Mirror) -> Result<(), String> {
     let slices_here: Api<EndpointSlice> = Api::namespaced(client.clone(), &mirror.namespace);
-    let wanted = match local_service(client, mirror).await? {
+    let selector = slices::selector(&mirror.service, &mirror.origin);
+    let params = ListParams::default().labels(&selector);
+    let listed =
+        slices_here.list(&params).map_err(|error| format!("cannot list EndpointSlices: {}", said(&error)));
+    let (service, listed) = try_join(local_service(client, mirror), listed).await?;
+    let wanted = match service {
         Some(service) => slices::build(mirror, &service),
         None if mirror.endpoints.is_empty() => Vec::new(),
         None => {
@@ -195,9 +201,6 @@ async fn apply(client: &Client, mirror: &Mirror) -> Result<(), String> {
             ));
         }
     };
-    let selector = slices::selector(&mirror.service, &mirror.origin);
-    let listed = slices_here.list(&ListParams::default().labels(&selector)).await;
-    let there = listed.map_err(|error| format!("cannot list EndpointSlices: {}", said(&error)))?.items;
     let params = PatchParams::apply(limits::FIELD_MANAGER).force();
     for slice in &wanted {
         slices_here
@@ -207,7 +210,7 @@ async fn apply(client: &Client, mirror: &Mirror) -> Result<(), String> {
     }
     let is_wanted =
         |slice: &EndpointSlice| wanted.iter().any(|want| want.metadata.name == slice.metadata.name);
-    for slice in there.iter().filter(|slice| !is_wanted(slice)) {
+    for slice in listed.items.iter().filter(|slice| !is_wanted(slice)) {
         delete(&slices_here, slice).await?;
     }
     Ok(())

@@ -82,6 +82,8 @@ pub(crate) const ATTACHMENT: Kind =
 pub(crate) const NODE: Kind = Kind::new("v1", "Node", "nodes", false);
 /// Lease.
 pub(crate) const LEASE: Kind = Kind::new("coordination.k8s.io/v1", "Lease", "leases", true);
+/// StorageClass.
+pub(crate) const CLASS: Kind = Kind::new("storage.k8s.io/v1", "StorageClass", "storageclasses", false);
 /// PodDisruptionBudget.
 pub(crate) const BUDGET: Kind = Kind::new("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", true);
 /// ConfigMap.

@@ -3,6 +3,10 @@
 //! Percentages of a slice do not add up over clusters (H16), so the ledger resolves the budget once and this cluster
 //! is told its share as an integer `maxUnavailable`. The original stays in an annotation, written in the same change
 //! that replaces it; everything else of the budget, `unhealthyPodEvictionPolicy` included, is left as it is.
+//!
+//! A share has no epoch of its own. So the command that sets it is kept with the epochs and named on the budget; the
+//! number is looked at between the reading of the budget and the patch, which tests what was read: a command that was
+//! overtaken gives nothing back late.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
@@ -10,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     api::{self, BUDGET, Halted, Key},
+    epochs,
     object::{self, EPOCH},
     wait::Wait,
 };
@@ -17,6 +22,8 @@ use crate::{context::Context, outcome::Stop};
 
 /// Annotation with the fields that `maxUnavailable` stands in for.
 pub(crate) const ORIGINAL: &str = "ferry.dev/original-budget";
+/// Annotation with the id of the command that set the share.
+pub(crate) const COMMAND: &str = "ferry.dev/command";
 /// The fields of a PodDisruptionBudget that say how much.
 const AMOUNTS: [&str; 2] = ["minAvailable", "maxUnavailable"];
 
@@ -26,12 +33,9 @@ const AMOUNTS: [&str; 2] = ["minAvailable", "maxUnavailable"];
 /// A conflict if more than one does: eviction breaks then (K11).
 pub(crate) async fn find(ctx: &Context, set: &Value) -> Result<Option<Value>, Stop> {
     let labels = set.pointer("/spec/template/metadata/labels").cloned().unwrap_or_default();
-    let labels = serde_json::from_value(labels).unwrap_or_default();
     let mut found: Option<Value> = None;
     for budget in api::list(ctx, BUDGET, "").await? {
-        let Some(selector) = budget.pointer("/spec/selector") else { continue };
-        let selector: LabelSelector = serde_json::from_value(selector.clone()).unwrap_or_default();
-        if !Selector::try_from(selector).is_ok_and(|selector| selector.matches(&labels)) {
+        if !selects(&budget, &labels) {
             continue;
         }
         if let Some(other) = found {
@@ -45,6 +49,14 @@ pub(crate) async fn find(ctx: &Context, set: &Value) -> Result<Option<Value>, St
         found = Some(budget);
     }
     Ok(found)
+}
+
+/// Whether the budget selects pods with those labels.
+pub(crate) fn selects(budget: &Value, labels: &Value) -> bool {
+    let Some(selector) = budget.pointer("/spec/selector") else { return false };
+    let labels = serde_json::from_value(labels.clone()).unwrap_or_default();
+    let selector: LabelSelector = serde_json::from_value(selector.clone()).unwrap_or_default();
+    Selector::try_from(selector).is_ok_and(|selector| selector.matches(&labels))
 }
 
 /// Where a budget is.
@@ -62,28 +74,55 @@ pub(crate) fn original(budget: &Value) -> Value {
     })
 }
 
-/// Writes `max_unavailable`, keeping the original; the budget as it is now.
+/// Writes `max_unavailable` to the budget as it was read, keeping the original; the budget as it is now.
+///
+/// # Errors
+/// `STALE_EPOCH` if a later command of the migration has come.
 pub(crate) async fn limit(ctx: &Context, budget: &Value, max_unavailable: u32) -> Halted<Value> {
+    epochs::latest(ctx, std::iter::empty()).await?;
     let wanted = json!({"maxUnavailable": max_unavailable});
-    if object::annotation(budget, ORIGINAL).is_some() && amounts(budget) == wanted {
+    let is_set = object::annotation(budget, ORIGINAL).is_some() && amounts(budget) == wanted;
+    if is_set && object::annotation(budget, COMMAND) == Some(ctx.command.id.as_str()) {
         return Ok(budget.clone());
     }
     let epoch = object::epoch(budget).max(ctx.command.epoch).to_string();
     let (original, mut changes) = (original(budget).to_string(), write_amount(budget, &wanted));
-    changes.extend(object::annotate(budget, &[(ORIGINAL, &original), (EPOCH, &epoch)]));
+    changes.extend(object::annotate(
+        budget,
+        &[(ORIGINAL, original.as_str()), (EPOCH, &epoch), (COMMAND, &ctx.command.id)],
+    ));
     api::amend(ctx, &key(ctx, budget), budget, changes).await
 }
 
 /// Gives the original back; nothing to do if it was never replaced.
+///
+/// # Errors
+/// `STALE_EPOCH` if a later command of the migration has come.
 pub(crate) async fn restore(ctx: &Context, budget: &Value) -> Halted<()> {
+    epochs::latest(ctx, std::iter::empty()).await?;
     if object::annotation(budget, ORIGINAL).is_none() {
         return Ok(());
     }
     let epoch = object::epoch(budget).max(ctx.command.epoch).to_string();
     let mut changes = write_amount(budget, &original(budget));
     changes.extend(object::annotate(budget, &[(EPOCH, &epoch)]));
-    changes.push(json!({"op": "remove", "path": object::annotation_path(ORIGINAL)}));
+    changes.extend(object::unannotate(budget, &[ORIGINAL, COMMAND]));
     api::amend(ctx, &key(ctx, budget), budget, changes).await?;
+    Ok(())
+}
+
+/// Gives the original back and takes every mark of Ferry off; nothing to do if there is none.
+///
+/// # Errors
+/// `STALE_EPOCH` if a later command of the migration has come.
+pub(crate) async fn withdraw(ctx: &Context, budget: &Value) -> Halted<()> {
+    epochs::latest(ctx, std::iter::empty()).await?;
+    let is_limited = object::annotation(budget, ORIGINAL).is_some();
+    let mut changes = if is_limited { write_amount(budget, &original(budget)) } else { Vec::new() };
+    changes.extend(object::unannotate(budget, &[ORIGINAL, COMMAND, EPOCH]));
+    if !changes.is_empty() {
+        api::amend(ctx, &key(ctx, budget), budget, changes).await?;
+    }
     Ok(())
 }
 

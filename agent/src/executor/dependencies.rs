@@ -74,6 +74,7 @@ pub(crate) async fn place(ctx: &Context, recorded: &Value, epoch: u64) -> Halted
 
 fn wanted(ctx: &Context, kind: Kind, recorded: &Value, epoch: u64) -> Value {
     let mut copy = travel::dependency(recorded, &ctx.command.namespace, epoch);
+    object::mark(&mut copy, &ctx.command.migration);
     if kind == BUDGET {
         let original = budget::original(recorded).to_string();
         if let Some(annotations) = copy.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {

@@ -1,7 +1,8 @@
 //! The fencing numbers that a cluster keeps (handoff.md section 6): one ConfigMap for each workload.
 //!
 //! `data` maps each ordinal to the highest epoch that this cluster has accepted for it, and `generation` to the
-//! ledger's restore generation (H18). The object is changed by compare-and-swap only: a PUT with the resourceVersion
+//! ledger's restore generation (H18); `command` names the latest command that set what has no epoch of its own (the
+//! PodDisruptionBudget): commands of one migration are numbered. The object is changed by compare-and-swap only: a PUT with the resourceVersion
 //! that was read. A command of a lower epoch or generation is of the past and is refused for good (I5). Every
 //! executor that writes keeps its epoch here first; the writes themselves carry the epoch, so a process that was
 //! paused after this check still fails at the API server.
@@ -12,21 +13,42 @@ use super::{
     api::{self, CONFIG_MAP, Halt, Halted, Key, Written},
     object::{FERRY, MANAGED_BY},
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{
+    context::{Context, Facts},
+    outcome::Stop,
+};
 
 /// Prefix of the ConfigMap's name; the workload's name follows.
 pub const PREFIX: &str = "ferry-epochs-";
 /// Key of the restore generation in its data.
 pub const GENERATION: &str = "generation";
+/// Key of the latest numbered command in its data: `<generation> <migration> <number>`.
+pub const COMMAND: &str = "command";
 
 /// Keeps each (ordinal, epoch) in the cluster, unless a higher one is kept.
 ///
 /// # Errors
 /// `STALE_EPOCH` if a higher epoch or generation is kept.
 pub(crate) async fn keep(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
+    write(ctx, wanted, false).await
+}
+
+/// [`keep`], and the command's number: one of the same migration that was decided earlier fails from now on, even at
+/// the same epoch.
+///
+/// # Errors
+/// `STALE_EPOCH` if a later command, a higher epoch or a higher generation is kept.
+pub(crate) async fn keep_command(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
+    write(ctx, wanted, true).await
+}
+
+async fn write(ctx: &Context, wanted: &[(u32, u64)], is_numbered: bool) -> Halted<()> {
     let key = Key::of(ctx, CONFIG_MAP, format!("{PREFIX}{}", ctx.command.workload));
     let Some(kept) = api::read(ctx, &key).await? else {
-        let data = raised(&key, &Map::new(), wanted, ctx.command.generation)?.unwrap_or_default();
+        let mut data = raised(&key, &Map::new(), wanted, ctx.command.generation)?.unwrap_or_default();
+        if is_numbered {
+            number(ctx, &mut data);
+        }
         let body = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": key.name, "namespace": key.namespace, "labels": {MANAGED_BY: FERRY}},
@@ -35,7 +57,15 @@ pub(crate) async fn keep(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
         return done(&key, api::create(ctx, &key, &body).await?);
     };
     let data = kept.pointer("/data").and_then(Value::as_object).cloned().unwrap_or_default();
-    let Some(data) = raised(&key, &data, wanted, ctx.command.generation)? else { return Ok(()) };
+    overtaken(&key, &data, &ctx.command)?;
+    let mut wanted = raised(&key, &data, wanted, ctx.command.generation)?.unwrap_or_else(|| data.clone());
+    if is_numbered {
+        number(ctx, &mut wanted);
+    }
+    if wanted == data {
+        return Ok(());
+    }
+    let data = wanted;
     let mut body = kept;
     if let Some(fields) = body.as_object_mut() {
         fields.insert("data".into(), Value::Object(data));
@@ -51,6 +81,7 @@ pub(crate) async fn latest(ctx: &Context, ordinals: impl Iterator<Item = u32>) -
     let key = Key::of(ctx, CONFIG_MAP, format!("{PREFIX}{}", ctx.command.workload));
     let Some(kept) = api::read(ctx, &key).await? else { return Ok(()) };
     let data = kept.pointer("/data").and_then(Value::as_object).cloned().unwrap_or_default();
+    overtaken(&key, &data, &ctx.command)?;
     let wanted: Vec<_> = ordinals.map(|ordinal| (ordinal, ctx.command.epoch)).collect();
     raised(&key, &data, &wanted, ctx.command.generation).map(drop)
 }
@@ -68,6 +99,35 @@ fn done(key: &Key, written: Written) -> Halted<()> {
         Written::Unfit(message) => {
             Err(Stop::conflict(format!("The API server calls {key} invalid: {message}")).into())
         }
+    }
+}
+
+/// Puts the command's number into the data, if it has one.
+fn number(ctx: &Context, data: &mut Map<String, Value>) {
+    let Facts { id, generation, migration, .. } = &ctx.command;
+    if let Some(number) = number_of(id).filter(|_| !migration.is_empty()) {
+        data.insert(COMMAND.into(), format!("{generation} {migration} {number}").into());
+    }
+}
+
+/// The number at the end of a command's id.
+fn number_of(id: &str) -> Option<u64> {
+    id.rsplit_once('/')?.1.parse().ok()
+}
+
+/// Whether a later command of the same migration and generation is kept; others do not compare.
+fn overtaken(key: &Key, kept: &Map<String, Value>, command: &Facts) -> Result<(), Stop> {
+    let mut kept = kept.get(COMMAND).and_then(Value::as_str).unwrap_or_default().split(' ');
+    let (generation, migration, latest) = (kept.next(), kept.next(), kept.next());
+    let is_same = generation.and_then(|text| text.parse().ok()) == Some(command.generation)
+        && migration == Some(command.migration.as_str());
+    let latest = latest.and_then(|text| text.parse::<u64>().ok()).filter(|_| is_same);
+    match (latest, number_of(&command.id)) {
+        (Some(latest), Some(number)) if latest > number => Err(Stop::stale_epoch(format!(
+            "{key} keeps command {latest} of the migration {}; this is command {number}, of the past",
+            command.migration
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -37,3 +37,26 @@ fn refuses_the_past() {
 fn refuses_what_is_no_number() {
     assert!(raised(&key(), &data(json!({"0": "many"})), &[(0, 2)], 0).is_err());
 }
+
+fn command(id: &str, generation: u64) -> Facts {
+    Facts {
+        id: id.to_owned(),
+        epoch: 1,
+        generation,
+        namespace: "n".to_owned(),
+        workload: "w".to_owned(),
+        migration: "m".to_owned(),
+    }
+}
+
+#[test]
+fn an_earlier_command_of_the_same_migration_is_of_the_past() {
+    let (key, data) = (key(), data(json!({COMMAND: "1 m 7"})));
+    assert!(overtaken(&key, &data, &command("m/-/settle/6", 1)).is_err());
+    for id in ["m/-/settle/7", "m/-/settle/8", "unnumbered"] {
+        assert!(overtaken(&key, &data, &command(id, 1)).is_ok(), "{id}");
+    }
+    assert!(overtaken(&key, &data, &command("m/-/settle/1", 2)).is_ok(), "another generation");
+    let other = Facts { migration: "other".to_owned(), ..command("other/-/settle/1", 1) };
+    assert!(overtaken(&key, &data, &other).is_ok(), "another migration");
+}

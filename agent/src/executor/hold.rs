@@ -3,7 +3,8 @@
 //!
 //! Preconditions, on both sides: the StatefulSet of that uid with that slice, every pod of it Available and of the
 //! update revision. On the source: the ordinal's pod runs on a Ready node without the out-of-service taint (K15), its
-//! claims Bound. On the target: no pod of that ordinal, tombstones where its claims will be, none of its disks (H12).
+//! claims Bound and not being resized. On the target: no pod of that ordinal, tombstones where its claims will be, none
+//! of its disks (H12); what a fenced adoption left of them late, never Bound, is forgotten.
 //!
 //! What may still come (a pod about to be Available) is waited for, for [`limits::HOLD_WAIT`] at most, then refused as
 //! not ready; what only a person can repair is refused at once. The evidence names the node and its boot, which the
@@ -12,24 +13,31 @@
 use std::time::Duration;
 
 use ferry_proto::agent::v1::{Held, Hold, NodeIdentity};
+use futures::{TryFutureExt as _, future::try_join};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
     api::{self, Halted, Key, NODE, POD, VOLUME},
-    budget, epochs, node, object, stateful_set,
+    budget, epochs, forget, node, object, stateful_set,
     tombstone::{self, Standing},
+    volumes::Recorded,
     wait::Wait,
 };
-use crate::{context::Context, limits, outcome::Stop};
+use crate::{context::Context, inventory::quantity, limits, outcome::Stop};
 
 const BUDGET_STEP: u32 = 2;
 const CHECK_STEP: u32 = 3;
+/// Phases of a PersistentVolume that no claim has had.
+const NEVER_BOUND: [&str; 2] = ["Pending", "Available"];
+/// Conditions of a claim whose disk is being resized.
+const RESIZING: [&str; 2] = ["Resizing", "FileSystemResizePending"];
 
 /// Holds the budget and checks again.
 pub(super) async fn run(ctx: &Context, command: &Hold) -> Halted<Held> {
-    epochs::keep(ctx, &[(command.ordinal, ctx.command.epoch)]).await?;
-    let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
+    let fence = [(command.ordinal, ctx.command.epoch)];
+    let set = stateful_set::read(ctx, &command.stateful_set_uid).err_into();
+    let ((), set) = try_join(epochs::keep_command(ctx, &fence), set).await?;
     ctx.progress
         .started(BUDGET_STEP, format!("holding the PodDisruptionBudget at {}", command.max_unavailable))
         .await;
@@ -69,7 +77,8 @@ enum Look {
 }
 
 async fn look(ctx: &Context, command: &Hold) -> Halted<Look> {
-    let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
+    let uid = &command.stateful_set_uid;
+    let (set, pods) = try_join(stateful_set::read(ctx, uid), stateful_set::pods(ctx, uid)).await?;
     let expected = command.slice.unwrap_or_default();
     let found = object::slice(&set);
     if !object::same_slice(&found, &expected) {
@@ -84,7 +93,6 @@ async fn look(ctx: &Context, command: &Hold) -> Halted<Look> {
     if let Some(message) = unsettled(&set) {
         return Ok(Look::NotYet(message));
     }
-    let pods = stateful_set::pods(ctx, &command.stateful_set_uid).await?;
     if let Some(message) = unavailable(&set, &pods) {
         return Ok(Look::NotYet(message));
     }
@@ -104,8 +112,12 @@ async fn look(ctx: &Context, command: &Hold) -> Halted<Look> {
             .into());
         };
         object::uid(pod).clone_into(&mut held.pod_uid);
-        held.node = Some(healthy_node(ctx, pod).await?);
-        bound_claims(ctx, &set, command.ordinal).await?;
+        let claims = bound_claims(ctx, &set, command.ordinal);
+        let (node, under_way) = try_join(healthy_node(ctx, pod), claims).await?;
+        held.node = Some(node);
+        if let Some(message) = under_way {
+            return Ok(Look::NotYet(message));
+        }
     } else {
         vacant(ctx, &set, command).await?;
     }
@@ -168,11 +180,16 @@ async fn healthy_node(ctx: &Context, pod: &Value) -> Result<NodeIdentity, Stop> 
     Ok(object::node_identity(&found))
 }
 
-async fn bound_claims(ctx: &Context, set: &Value, ordinal: u32) -> Result<(), Stop> {
+/// The ordinal's claims are Bound to disks; what is under way on one of them (K12).
+async fn bound_claims(ctx: &Context, set: &Value, ordinal: u32) -> Result<Option<String>, Stop> {
+    let mut under_way = None;
     for name in stateful_set::claim_names(set, ordinal) {
         match tombstone::standing(ctx, &name).await? {
             Standing::Real(claim)
-                if object::text(&claim, "/status/phase") == "Bound" && !object::is_ending(&claim) => {}
+                if object::text(&claim, "/status/phase") == "Bound" && !object::is_ending(&claim) =>
+            {
+                under_way = under_way.or_else(|| resized(&claim));
+            }
             _ => {
                 return Err(Stop::conflict(format!(
                     "Claim {name} is not a claim Bound to a disk. Look at it"
@@ -180,7 +197,26 @@ async fn bound_claims(ctx: &Context, set: &Value, ordinal: u32) -> Result<(), St
             }
         }
     }
-    Ok(())
+    Ok(under_way)
+}
+
+/// What says that a claim's disk is being resized: the other cluster would not go on with it.
+fn resized(claim: &Value) -> Option<String> {
+    let name = object::name(claim);
+    if let Some(condition) =
+        RESIZING.into_iter().find(|kind| object::condition_is_true(claim, kind).is_some())
+    {
+        return Some(format!(
+            "the resize of claim {name} to end: its condition {condition} is True. A pending file system resize ends \
+             when the pod restarts"
+        ));
+    }
+    let (wanted, has) = (
+        object::text(claim, "/spec/resources/requests/storage"),
+        object::text(claim, "/status/capacity/storage"),
+    );
+    let is_more = quantity::bytes(wanted).zip(quantity::bytes(has)).is_some_and(|(wanted, has)| wanted > has);
+    is_more.then(|| format!("claim {name} to have the {wanted} it asks for; it has {has}"))
 }
 
 /// The target has nothing of the ordinal but tombstones; one that somebody deleted is put back.
@@ -209,8 +245,15 @@ async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Halted<()> {
     if command.volumes.is_empty() {
         return Ok(());
     }
+    let claims = stateful_set::claim_names(set, command.ordinal);
     for volume in api::list(ctx, VOLUME, "").await? {
-        if command.volumes.contains(&object::volume_id(&volume)) {
+        let id = object::volume_id(&volume);
+        if command.volumes.contains(&id) {
+            if is_late(ctx, &volume, &claims) {
+                let late = Recorded { claim: Value::Null, volume, id };
+                forget::volume(ctx, CHECK_STEP, &late, &NEVER_BOUND).await?;
+                continue;
+            }
             return Err(Stop::conflict(format!(
                 "PersistentVolume {} in the target names the disk {} already (H12). Delete that object, its policy being \
                  Retain",
@@ -221,4 +264,16 @@ async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Halted<()> {
         }
     }
     Ok(())
+}
+
+/// A PersistentVolume that an adoption of an earlier epoch made after it had been fenced: Ferry's, reserved for one of
+/// the claims under whose names tombstones stand, and never Bound to any.
+fn is_late(ctx: &Context, volume: &Value, claims: &[String]) -> bool {
+    let epoch = object::epoch(volume);
+    epoch > 0
+        && epoch < ctx.command.epoch
+        && NEVER_BOUND.contains(&object::text(volume, "/status/phase"))
+        && object::text(volume, "/spec/claimRef/uid").is_empty()
+        && object::text(volume, "/spec/claimRef/namespace") == ctx.command.namespace
+        && claims.iter().any(|claim| claim == object::text(volume, "/spec/claimRef/name"))
 }

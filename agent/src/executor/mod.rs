@@ -21,19 +21,25 @@ mod api;
 pub(crate) mod budget;
 mod dependencies;
 pub mod epochs;
+mod fence;
+mod finish;
+mod forget;
 mod hold;
 mod node;
 mod object;
 mod originals;
 mod prepare_source;
 mod prepare_target;
+mod reclaim;
 mod release;
 mod retire;
 mod settle;
 mod slice_patch;
 mod stateful_set;
 pub mod tombstone;
+pub(crate) mod topology;
 mod travel;
+mod unprepare;
 mod volumes;
 mod wait;
 
@@ -69,6 +75,10 @@ async fn attempt(ctx: &Context, body: &Body) -> Halted<Evidence> {
         Body::Adopt(command) => Evidence::Adopted(adopt::run(ctx, command).await?),
         Body::Retire(command) => Evidence::Retired(retire::run(ctx, command).await?),
         Body::Settle(command) => Evidence::Settled(settle::run(ctx, command).await?),
+        Body::Fence(command) => Evidence::Fenced(fence::run(ctx, command).await?),
+        Body::Reclaim(command) => Evidence::Reclaimed(reclaim::run(ctx, command).await?),
+        Body::Unprepare(command) => Evidence::Unprepared(unprepare::run(ctx, command).await?),
+        Body::Finish(command) => Evidence::Finished(finish::run(ctx, command).await?),
         Body::InspectSource(_) | Body::InspectTarget(_) => {
             return Err(
                 Stop::not_understood("An inspection changes nothing and is not carried out here").into()

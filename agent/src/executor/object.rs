@@ -11,6 +11,8 @@ use crate::outcome::Stop;
 
 /// Annotation on every object that a step writes: the epoch of that step.
 pub(crate) const EPOCH: &str = "ferry.dev/epoch";
+/// Annotation on what exists in a cluster only because of a migration: which one made it.
+pub(crate) const MADE_BY: &str = "ferry.dev/migration";
 /// Label that names who made an object which exists only because of Ferry.
 pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Its value.
@@ -95,6 +97,19 @@ pub(crate) fn annotate(object: &Value, annotations: &[(&str, &str)]) -> Vec<Valu
     operations
 }
 
+/// Marks an object that is about to be created as made by `migration`.
+pub(crate) fn mark(object: &mut Value, migration: &str) {
+    if let Some(annotations) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.insert(MADE_BY.into(), migration.into());
+    }
+}
+
+/// Takes annotations off an object that has been read, those that it has: operations for `api::amend`.
+pub(crate) fn unannotate(object: &Value, keys: &[&str]) -> Vec<Value> {
+    let there = keys.iter().filter(|key| annotation(object, key).is_some());
+    there.map(|key| json!({"op": "remove", "path": annotation_path(key)})).collect()
+}
+
 /// The JSON Pointer of an annotation.
 pub(crate) fn annotation_path(key: &str) -> String {
     format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"))
@@ -163,11 +178,13 @@ pub(crate) fn parse(manifest: Option<&Manifest>, what: &str) -> Result<Value, St
     })
 }
 
-/// The same with the keys of every object sorted: what digests and comparisons are made of.
+/// The same with the keys of every object sorted and without fields that are null: what digests and comparisons are made
+/// of. Before Kubernetes 1.34 a template came with `creationTimestamp: null`, since then it comes without. An empty object
+/// stays, for an empty selector selects everything.
 pub(crate) fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let mut sorted: Vec<_> = fields.iter().collect();
+            let mut sorted: Vec<_> = fields.iter().filter(|(_, value)| !value.is_null()).collect();
             sorted.sort_by_key(|(key, _)| *key);
             sorted.into_iter().map(|(key, value)| (key.clone(), canonical(value))).collect()
         }
@@ -179,3 +196,7 @@ pub(crate) fn canonical(value: &Value) -> Value {
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+#[path = "object_tests.rs"]
+mod tests;

@@ -13,14 +13,12 @@ use serde_json::{Value, json};
 use super::{
     api::{self, Halt, Halted, Written},
     dependencies, epochs,
-    object::{self, EPOCH},
+    object::{self, EPOCH, MADE_BY},
     stateful_set, tombstone, travel,
 };
 use crate::{context::Context, outcome::Stop};
 
 const STEP: u32 = 0;
-/// Annotation on a StatefulSet that Ferry made: the migration that made it.
-const MADE_BY: &str = "ferry.dev/migration";
 /// What must be equal besides the template; the first two are immutable.
 const SHAPE: [&str; 5] = [
     "/spec/selector",
@@ -44,7 +42,7 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
     let kept: Vec<_> = command.epochs.iter().map(|kept| (kept.ordinal, kept.epoch)).collect();
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
     dependencies::namespace(ctx).await?;
-    epochs::keep(ctx, &kept).await?;
+    epochs::keep_command(ctx, &kept).await?;
     for dependency in &description.dependencies {
         let recorded = object::parse(Some(dependency), &format!("{} {}", dependency.kind, dependency.name))?;
         dependencies::place(ctx, &recorded, epoch).await?;
@@ -70,9 +68,7 @@ async fn place(
 ) -> Halted<Value> {
     let key = stateful_set::key(ctx);
     let mut wanted = travel::stateful_set(source, &ctx.command.namespace, slice.start, epoch);
-    if let Some(annotations) = wanted.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
-        annotations.insert(MADE_BY.into(), ctx.command.migration.clone().into());
-    }
+    object::mark(&mut wanted, &ctx.command.migration);
     let Some(found) = api::read(ctx, &key).await? else {
         return match api::create(ctx, &key, &wanted).await? {
             Written::Done(set) => kept(set),

@@ -6,23 +6,19 @@
 //! a reverse handoff.
 
 use ferry_proto::agent::v1::{Retire, Retired};
-use serde_json::Value;
+use futures::{
+    TryFutureExt as _,
+    future::{try_join, try_join_all},
+};
 
 use super::{
-    api::{self, ATTACHMENT, Halt, Halted, Key, Written},
-    epochs, object,
-    tombstone::held_by,
-    volumes::{self, Recorded},
-    wait::Wait,
+    api::{self, Halted, Key},
+    epochs, forget, object,
+    volumes::Recorded,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::context::Context;
 
 const STEP: u32 = 12;
-/// Finalizers that controllers take off when the volume is free.
-const KNOWN: [&str; 2] =
-    ["kubernetes.io/pv-protection", "external-provisioner.volume.kubernetes.io/finalizer"];
-/// Prefix of the attacher's finalizer; the driver's name, spelt in its own way, follows.
-const ATTACHER: &str = "external-attacher/";
 
 /// Deletes the Released PersistentVolumes.
 pub(super) async fn run(ctx: &Context, command: &Retire) -> Halted<Retired> {
@@ -30,74 +26,17 @@ pub(super) async fn run(ctx: &Context, command: &Retire) -> Halted<Retired> {
         .started(STEP, format!("deleting {} Released PersistentVolumes", command.volumes.len()))
         .await;
     let recorded = Recorded::parse_all(&command.volumes)?;
-    epochs::keep(ctx, &[(command.ordinal, ctx.command.epoch)]).await?;
+    let fence = [(command.ordinal, ctx.command.epoch)];
+    let keys: Vec<Key> = recorded.iter().map(|disk| disk.key(ctx)).collect();
+    let there = try_join_all(keys.iter().map(|key| api::read(ctx, key).err_into()));
+    let ((), there) = try_join(epochs::keep(ctx, &fence), there).await?;
     let mut pv_names = Vec::new();
-    for disk in &recorded {
-        if api::read(ctx, &disk.key(ctx)).await?.is_some() {
-            delete(ctx, disk).await?;
+    for (disk, found) in recorded.iter().zip(there) {
+        if found.is_some() {
+            forget::volume(ctx, STEP, disk, &["Released"]).await?;
         }
         pv_names.push(object::name(&disk.volume).to_owned());
     }
     ctx.progress.done(STEP, format!("gone: {}", pv_names.join(", ")));
     Ok(Retired { pv_names })
-}
-
-async fn delete(ctx: &Context, disk: &Recorded) -> Halted<()> {
-    let key = disk.key(ctx);
-    let uid = object::uid(&disk.volume);
-    detached(ctx, disk).await?;
-    let volume = volumes::retained(ctx, disk).await?;
-    let phase = object::text(&volume, "/status/phase");
-    if phase != "Released" {
-        return Err(Stop::conflict(format!(
-            "{key} is {phase}, expected Released: a claim uses it. Look at that claim"
-        ))
-        .into());
-    }
-    stuck(&key, &volume)?;
-    if !object::is_ending(&volume) {
-        match api::delete(ctx, &key, uid, Some(object::version(&volume))).await? {
-            Written::Done(_) | Written::Missing => {}
-            _ => return Err(Halt::Again(format!("{key} was changed by somebody else meanwhile"))),
-        }
-    }
-    let mut wait = Wait::new(ctx, STEP);
-    wait.watch(&key);
-    while let Some(now) = api::read(ctx, &key).await? {
-        if object::uid(&now) != uid {
-            return Err(
-                Stop::conflict(format!("{key} was made anew by somebody else; it is not touched")).into()
-            );
-        }
-        stuck(&key, &now)?;
-        wait.pause(format!("the deletion of {key}{}", held_by(&now))).await?;
-    }
-    Ok(())
-}
-
-async fn detached(ctx: &Context, disk: &Recorded) -> Result<(), Stop> {
-    let mut attachments = api::list(ctx, ATTACHMENT, "").await?;
-    attachments.retain(|attachment| {
-        object::text(attachment, "/spec/source/persistentVolumeName") == object::name(&disk.volume)
-    });
-    let Some(attachment) = attachments.first() else { return Ok(()) };
-    Err(Stop::conflict(format!(
-        "{} is attached to {} here although the disk has moved: VolumeAttachment {}. Find out who attached it",
-        disk.key(ctx),
-        object::text(attachment, "/spec/nodeName"),
-        object::name(attachment)
-    )))
-}
-
-fn stuck(key: &Key, volume: &Value) -> Result<(), Stop> {
-    let mut finalizers = object::finalizers_beyond(volume, &KNOWN);
-    finalizers.retain(|finalizer| !finalizer.starts_with(ATTACHER));
-    if finalizers.is_empty() {
-        return Ok(());
-    }
-    Err(Stop::conflict(format!(
-        "{key} has the finalizers {}; whoever set them has to take them off before it can be deleted",
-        finalizers.join(", ")
-    ))
-    .at(STEP))
 }

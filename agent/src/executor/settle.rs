@@ -1,11 +1,11 @@
 //! `Settle` (handoff.md section 5, step 13, and "Ending"): the budget goes back; at the end the target's protection is
 //! what the source's was.
 //!
-//! Preconditions: the generation, and no ordinal here of a later epoch than the command's: what an earlier migration
-//! gave back late would be taken from under a later one (I5). A workload without a PodDisruptionBudget has nothing to give back. Between
-//! ordinals the budget gets this cluster's share. With `last` on the target, what the source recorded is restored:
-//! reclaim policies of the disks that are here, the retention policy, the budget. The record travels in the command, so
-//! an interrupted settlement is repeated whole. On the source nothing is restored: `Delete` would be a trap there.
+//! Preconditions: the generation, no later command of the migration, and no ordinal here of a later epoch than the
+//! command's: what is given back late would be taken from under a later handoff (I5). A workload without a
+//! PodDisruptionBudget has nothing to give back. Between ordinals the budget gets this cluster's share. With `last` on
+//! the target, what the source recorded is restored: reclaim policies of the disks that are here, the retention policy,
+//! the budget. The record travels in the command, so an interrupted settlement is repeated whole. On the source nothing is restored: `Delete` would be a trap there.
 
 use ferry_proto::agent::v1::{Settle, Settled};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ const RETENTION: &str = "/spec/persistentVolumeClaimRetentionPolicy";
 /// Gives back.
 pub(super) async fn run(ctx: &Context, command: &Settle) -> Halted<Settled> {
     ctx.progress.started(STEP, "giving the PodDisruptionBudget back").await;
-    epochs::keep(ctx, &[]).await?;
+    epochs::keep_command(ctx, &[]).await?;
     let key = stateful_set::key(ctx);
     let Some(set) = api::read(ctx, &key).await? else {
         if command.last && !command.target {

@@ -9,6 +9,10 @@ fn set() -> Value {
     })
 }
 
+fn change(from: Slice, to: Slice) -> Change {
+    Change { ordinal: 4, stateful_set_uid: "u1".to_owned(), from, to }
+}
+
 fn slice(start: u32, replicas: u32) -> Slice {
     Slice { start, replicas }
 }
@@ -22,6 +26,7 @@ fn tests_what_it_was_decided_on_and_changes_both_at_once() {
         tests,
         [
             "/metadata/uid",
+            "/metadata/resourceVersion",
             "/metadata/generation",
             "/metadata/annotations/ferry.dev~1epoch",
             "/spec/ordinals/start",
@@ -54,16 +59,16 @@ fn refuses_a_set_that_was_not_prepared() {
 #[test]
 fn tells_before_from_after_from_neither() {
     let (from, to) = (slice(2, 3), slice(2, 2));
-    assert_eq!(side(&set(), Some(&from), Some(&to)), Ok(Side::Before));
-    assert_eq!(side(&set(), Some(&slice(2, 4)), Some(&from)), Ok(Side::After));
-    assert!(side(&set(), Some(&slice(2, 5)), Some(&slice(2, 4))).is_err());
-    assert!(side(&set(), None, Some(&to)).is_err());
+    assert_eq!(side(&set(), &change(from, to)), Ok(Side::Before));
+    assert_eq!(side(&set(), &change(slice(2, 4), from)), Ok(Side::After));
+    assert!(side(&set(), &change(slice(2, 5), slice(2, 4))).is_err());
+    assert!(Change::of(4, "u1", None, Some(to)).is_err());
 }
 
 #[test]
 fn an_empty_slice_starts_anywhere() {
     let mut empty = set();
     empty["spec"]["replicas"] = json!(0);
-    assert_eq!(side(&empty, Some(&slice(9, 0)), Some(&slice(4, 1))), Ok(Side::Before));
-    assert_eq!(side(&empty, Some(&slice(2, 1)), Some(&slice(3, 0))), Ok(Side::After));
+    assert_eq!(side(&empty, &change(slice(9, 0), slice(4, 1))), Ok(Side::Before));
+    assert_eq!(side(&empty, &change(slice(2, 1), slice(3, 0))), Ok(Side::After));
 }

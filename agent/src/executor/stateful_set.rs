@@ -9,8 +9,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
-    api::{self, Key, POD, STATEFUL_SET},
+    api::{self, Halt, Halted, Key, POD, STATEFUL_SET, Written},
     object,
+    tombstone::held_by,
+    wait::Wait,
 };
 use crate::{context::Context, outcome::Stop};
 
@@ -43,6 +45,38 @@ pub(crate) async fn read(ctx: &Context, uid: &str) -> Result<Value, Stop> {
         return Err(Stop::conflict(format!("{key} is being deleted. Plan again")));
     }
     Ok(set)
+}
+
+/// The set, as it was read, is gone when this returns: with an empty slice and no pod.
+///
+/// # Errors
+/// A conflict if it has ordinals or pods.
+pub(crate) async fn delete_empty(ctx: &Context, step: u32, set: &Value) -> Halted<()> {
+    let (key, uid) = (key(ctx), object::uid(set));
+    let pods = pods(ctx, uid).await?;
+    if object::slice(set).replicas != 0 || !pods.is_empty() {
+        let names: Vec<_> = pods.iter().map(object::name).collect();
+        return Err(Stop::conflict(format!(
+            "{key} runs {} with the pods {names:?}, expected an empty slice and none. It is not deleted while it does",
+            object::slice_text(&object::slice(set))
+        ))
+        .into());
+    }
+    if !object::is_ending(set) {
+        match api::delete(ctx, &key, uid, Some(object::version(set))).await? {
+            Written::Done(_) | Written::Missing => {}
+            _ => return Err(Halt::Again(format!("{key} was changed by somebody else meanwhile"))),
+        }
+    }
+    let mut wait = Wait::new(ctx, step);
+    wait.watch(&key);
+    while let Some(now) = api::read(ctx, &key).await? {
+        if object::uid(&now) != uid {
+            break;
+        }
+        wait.pause(format!("the deletion of {key}{}", held_by(&now))).await?;
+    }
+    Ok(())
 }
 
 /// Name of an ordinal's pod.

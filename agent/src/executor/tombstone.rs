@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::{self, CLAIM, Halt, Halted, Key, Written},
-    object::{self, EPOCH, FERRY, MANAGED_BY},
+    object::{self, EPOCH, FERRY, MADE_BY, MANAGED_BY},
     wait::Wait,
 };
 use crate::{context::Context, outcome::Stop};
@@ -18,6 +18,9 @@ use crate::{context::Context, outcome::Stop};
 pub const LABEL: &str = "ferry.dev/tombstone";
 /// `spec.volumeName` of every tombstone: PersistentVolumes' names are DNS subdomains, this is none.
 pub const VOLUME_NAME: &str = "ferry.dev/TOMBSTONE";
+
+/// What a tombstone asks for: nothing is provisioned, but quotas and LimitRanges count it.
+pub(crate) const SIZE: &str = "1Mi";
 
 /// Whether the claim is a tombstone.
 pub(crate) fn is(claim: &Value) -> bool {
@@ -54,7 +57,10 @@ pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> H
     loop {
         match standing(ctx, name).await? {
             Standing::Nothing => {
-                if matches!(api::create(ctx, &key, &body(&key, epoch)).await?, Written::Done(_)) {
+                if matches!(
+                    api::create(ctx, &key, &body(&key, &ctx.command.migration, epoch)).await?,
+                    Written::Done(_)
+                ) {
                     return Ok(());
                 }
                 return Err(Halt::Again(format!("{key} was created by somebody else meanwhile")));
@@ -135,17 +141,17 @@ fn later(key: &Key, tombstone: &Value, epoch: u64) -> Halt {
     .into()
 }
 
-fn body(key: &Key, epoch: u64) -> Value {
+fn body(key: &Key, migration: &str, epoch: u64) -> Value {
     json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {
             "name": key.name, "namespace": key.namespace,
             "labels": {MANAGED_BY: FERRY, LABEL: "true"},
-            "annotations": {EPOCH: epoch.to_string()},
+            "annotations": {EPOCH: epoch.to_string(), MADE_BY: migration},
         },
         "spec": {
             "accessModes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": "1Mi"}},
+            "resources": {"requests": {"storage": SIZE}},
             "storageClassName": "",
             "volumeName": VOLUME_NAME,
         },

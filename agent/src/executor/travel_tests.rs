@@ -94,6 +94,59 @@ fn the_claim_loses_the_binders_annotations_and_keeps_its_size() {
 }
 
 #[test]
+fn every_field_of_a_disk_crosses_whatever_its_template_says() {
+    let secret = |name: &str| json!({"name": name, "namespace": "storage"});
+    let mut recorded = recorded_volume();
+    recorded["spec"]["volumeMode"] = "Block".into();
+    recorded["spec"]["capacity"] = json!({"storage": "9Gi"});
+    recorded["spec"]["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "topology.kubernetes.io/zone", "operator": "In", "values": ["a"]}]},
+    ]}});
+    recorded["spec"]["csi"] = json!({
+        "driver": "csi.test", "volumeHandle": "h-1", "fsType": "xfs", "readOnly": true,
+        "volumeAttributes": {"pool": "fast", "storage.kubernetes.io/csiProvisionerIdentity": "1-csi.test"},
+        "controllerPublishSecretRef": secret("attach"), "controllerExpandSecretRef": secret("grow"),
+        "nodeStageSecretRef": secret("stage"), "nodePublishSecretRef": secret("mount"),
+        "nodeExpandSecretRef": secret("grow-here"),
+    });
+    let copy = volume(&recorded, "shop", "data-etcd-2", &HashMap::new(), 4);
+    for field in [
+        "accessModes",
+        "capacity",
+        "csi",
+        "mountOptions",
+        "nodeAffinity",
+        "storageClassName",
+        "volumeAttributesClassName",
+        "volumeMode",
+    ] {
+        assert_eq!(copy["spec"][field], recorded["spec"][field], "{field}");
+    }
+    let grown = json!({
+        "metadata": {"name": "data-etcd-2", "labels": {"app": "etcd", "tier": "gold"}},
+        "spec": {
+            "accessModes": ["ReadWriteOncePod"], "resources": {"requests": {"storage": "9Gi"}},
+            "storageClassName": "fast", "volumeAttributesClassName": "gold", "volumeMode": "Block",
+            "volumeName": "pv-1", "selector": {"matchLabels": {"tier": "gold"}},
+        },
+    });
+    let copy = claim(&grown, "shop", "pv-1", &HashMap::new(), 4);
+    assert_eq!(copy["spec"], grown["spec"]);
+    assert_eq!(copy["metadata"]["labels"], grown["metadata"]["labels"]);
+}
+
+#[test]
+fn a_class_in_its_old_place_is_mapped_as_well() {
+    let classes = HashMap::from([("fast".to_owned(), "schnell".to_owned())]);
+    let old = json!({
+        "metadata": {"name": "data-etcd-2", "annotations": {"volume.beta.kubernetes.io/storage-class": "fast"}},
+        "spec": {"volumeName": "pv-1"},
+    });
+    let copy = claim(&old, "shop", "pv-1", &classes, 4);
+    assert_eq!(copy["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"], "schnell");
+}
+
+#[test]
 fn a_service_keeps_headless_and_loses_addresses() {
     let headless = json!({"kind": "Service", "metadata": {"name": "etcd"}, "spec": {
         "clusterIP": "None", "clusterIPs": ["None"], "ports": [{"port": 2379}], "publishNotReadyAddresses": true,

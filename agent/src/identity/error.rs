@@ -60,6 +60,20 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The Secret cannot be used.
+    #[error(
+        "cannot {what} {secret}: make it (it may be empty), and grant this agent `get` and `patch` on it, as the chart does",
+        secret = secret.display()
+    )]
+    Secret {
+        /// What was tried.
+        what: &'static str,
+        /// On which.
+        secret: PathBuf,
+        /// Why not.
+        #[source]
+        source: Box<kube::Error>,
+    },
     /// The token's file cannot be read.
     #[error("cannot read the join token from {path}", path = path.display())]
     TokenFile {

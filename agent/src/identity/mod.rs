@@ -2,10 +2,10 @@
 //!
 //! An agent is one cluster, and the cluster's name is the certificate's: exactly one URI SAN,
 //! `spiffe://<trust-domain>/cluster/<name>`. It trades a join token for that certificate once ([`enroll`]), renews it
-//! at two thirds of its life ([`renew`]), and keeps it with its key in one file ([`store`]). The connection itself is
+//! at two thirds of its life ([`renew`]), and keeps it with its key ([`keep`]). The connection itself is
 //! made in [`channel`] over TLS settings from [`tls`]. What an identity may do is the controller's table, not ours.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,9 @@ use x509_parser::{extensions::GeneralName, parse_x509_certificate};
 pub mod channel;
 pub mod enroll;
 pub mod error;
+pub mod keep;
 pub mod renew;
+pub mod secret;
 pub mod store;
 pub mod tls;
 pub mod token;
@@ -134,7 +136,7 @@ fn cluster_of(uri: &str) -> Option<&str> {
     (!domain.is_empty() && !name.is_empty() && !name.contains('/')).then_some(name)
 }
 
-/// The identity kept in `state`; else a new one for `token`.
+/// The identity kept in `keep`; else a new one for `token`.
 ///
 /// A token whose authority is not the one that the kept identity trusts means that the controller was set up anew, and
 /// is used; so is any token when the kept certificate is over.
@@ -142,25 +144,23 @@ fn cluster_of(uri: &str) -> Option<&str> {
 /// # Errors
 /// See [`Error`]: each says what to do. A controller that cannot be reached is waited for, not an error.
 pub async fn obtain(
-    state: PathBuf,
+    keep: &keep::Keep,
     controller: &channel::Address,
     token: Option<&token::JoinToken>,
-) -> Result<(store::Store, Identity), Error> {
-    let store = store::Store::open(state)?;
-    match (store.load()?, token) {
+) -> Result<Identity, Error> {
+    match (keep.load().await?, token) {
         (Some(kept), None) if kept.is_expired(unix_now()) => {
             Err(Error::Expired { identity: kept.uri, at: error::moment(kept.not_after) })
         }
-        (Some(kept), None) => Ok((store, kept)),
-        (Some(kept), Some(token)) if !kept.is_expired(unix_now()) && token.is_of(kept.material()) => {
-            Ok((store, kept))
-        }
-        (None, None) => Err(Error::NoIdentity { path: store.path().into() }),
+        (Some(kept), None) => Ok(kept),
+        (Some(kept), Some(token)) if !kept.is_expired(unix_now()) && token.is_of(kept.material()) => Ok(kept),
+        (None, None) => Err(Error::NoIdentity { path: keep.path().into() }),
         (_, Some(token)) => {
-            let identity = enroll::enroll(controller, token, store.path()).await?;
-            store.save(&identity)?;
+            keep.check().await?;
+            let identity = enroll::enroll(controller, token, keep.path()).await?;
+            keep.save(&identity).await?;
             tracing::info!(identity = %identity.uri, until = %error::moment(identity.not_after), "enrolled");
-            Ok((store, identity))
+            Ok(identity)
         }
     }
 }

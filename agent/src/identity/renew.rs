@@ -14,7 +14,7 @@ use super::{
     Error, Identity, Material,
     channel::{self, Address},
     enroll, error,
-    store::Store,
+    keep::Keep,
     tls, unix_now,
 };
 use crate::{limits, outcome::chain};
@@ -23,7 +23,7 @@ use crate::{limits, outcome::chain};
 ///
 /// # Errors
 /// [`Error::Expired`].
-pub async fn keep_valid(controller: Address, store: Store, current: watch::Sender<Identity>) -> Error {
+pub async fn keep_valid(controller: Address, keep: Keep, current: watch::Sender<Identity>) -> Error {
     loop {
         let identity = current.borrow().clone();
         let now = unix_now();
@@ -35,7 +35,7 @@ pub async fn keep_valid(controller: Address, store: Store, current: watch::Sende
             tokio::time::sleep(due.min(limits::RENEWAL_LOOK)).await;
             continue;
         }
-        match renew(&controller, &identity, &store).await {
+        match renew(&controller, &identity, &keep).await {
             Ok(renewed) => {
                 tracing::info!(until = %error::moment(renewed.not_after), "certificate renewed");
                 current.send_replace(renewed);
@@ -56,7 +56,7 @@ pub async fn keep_valid(controller: Address, store: Store, current: watch::Sende
     }
 }
 
-async fn renew(controller: &Address, identity: &Identity, store: &Store) -> Result<Identity, Error> {
+async fn renew(controller: &Address, identity: &Identity, keep: &Keep) -> Result<Identity, Error> {
     let (key_pem, csr_pem) = enroll::request()?;
     let channel = channel::connect(controller, tls::mutual(identity)?).await?;
     let mut client = EnrollServiceClient::new(channel);
@@ -74,10 +74,10 @@ async fn renew(controller: &Address, identity: &Identity, store: &Store) -> Resu
         ca_pem: response.ca_pem,
         received: unix_now(),
     };
-    let renewed = Identity::from_material(material, store.path())?;
+    let renewed = Identity::from_material(material, keep.path())?;
     if renewed.uri != identity.uri {
-        return Err(Error::Damaged { path: store.path().into(), what: "the renewed certificate's identity" });
+        return Err(Error::Damaged { path: keep.path().into(), what: "the renewed certificate's identity" });
     }
-    store.save(&renewed)?;
+    keep.save(&renewed).await?;
     Ok(renewed)
 }

@@ -11,7 +11,8 @@ use k8s_openapi::api::core::v1::Service;
 use serde_json::Value;
 
 use super::{
-    budget, facts::Source, k03_available, k05_csi, k14_service, planned, read::Seen, template::References,
+    budget, facts::Source, k03_available, k05_csi, k14_service, network, planned, read::Seen,
+    template::References,
 };
 
 /// Seconds for which resolvers may keep an answer: CoreDNS's default TTL (network.md).
@@ -49,6 +50,7 @@ pub(crate) fn describe(facts: &Source) -> Description {
             .find_map(|ordinal| facts.pod(ordinal))
             .map(|pod| manifest(&pod.json)),
         planned_writes: planned::source(facts),
+        listeners: network::listeners(&facts.endpoint_slices),
     }
 }
 

@@ -5,13 +5,17 @@
 //! [`crate::inspect::read_target`] fill them in. Objects that do not concern the workload are dropped while they are
 //! read; what is absent here because it could not be read says so, as an [`Optional`] or an [`Exists`].
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
-use ferry_proto::agent::v1::Description;
+use ferry_proto::agent::v1::{Description, Listener, OrdinalVolumes};
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         autoscaling::v2::HorizontalPodAutoscaler,
+        coordination::v1::Lease,
         core::v1::{ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service, ServiceAccount},
         discovery::v1::EndpointSlice,
         policy::v1::PodDisruptionBudget,
@@ -22,6 +26,8 @@ use k8s_openapi::{
 use serde_json::Value;
 
 use super::{
+    network::{Network, Reached},
+    place::Place,
     read::{Exists, Optional, Seen},
     shape::Shape,
 };
@@ -51,6 +57,8 @@ pub(crate) enum OrdinalsProbe {
 pub(crate) struct Source {
     /// When it was read.
     pub now: Timestamp,
+    /// The name by which the controller knows this cluster.
+    pub cluster: String,
     /// The API server.
     pub server: Server,
     /// The StatefulSet and its shape.
@@ -85,6 +93,16 @@ pub(crate) struct Source {
     pub config_maps: BTreeMap<String, Seen<ConfigMap>>,
     /// The ServiceAccount that the template names, unless it is the default one.
     pub service_account: Option<Seen<ServiceAccount>>,
+    /// Annotations of the Secrets that the template names, by their names.
+    pub secrets: BTreeMap<String, Optional<(String, String)>>,
+    /// Leases of the namespace.
+    pub leases: Optional<Lease>,
+    /// ConfigMaps of the namespace through which somebody may elect a leader.
+    pub elections: Vec<ConfigMap>,
+    /// EndpointSlices of the governing Service.
+    pub endpoint_slices: Vec<EndpointSlice>,
+    /// The network here.
+    pub network: Network,
 }
 
 impl Source {
@@ -116,8 +134,12 @@ pub(crate) struct Target {
     pub described: StatefulSet,
     /// Its shape.
     pub shape: Shape,
+    /// The ordinals that will move; empty: all.
+    pub moving: Vec<u32>,
     /// UIDs of objects here that the ledger knows as ours.
     pub known_uids: Vec<String>,
+    /// Ordinals of which this cluster keeps an epoch.
+    pub kept: BTreeSet<u32>,
     /// Whether the namespace exists.
     pub namespace_exists: bool,
     /// The StatefulSet of that name here.
@@ -146,9 +168,29 @@ pub(crate) struct Target {
     pub pod_dry_run: DryRun,
     /// The dry run of the StatefulSet, or the StatefulSet itself where ours is here.
     pub set_dry_run: DryRun,
+    /// Classes, nodes and quotas here.
+    pub place: Place,
+    /// The network here.
+    pub network: Network,
+    /// Pod networks that this cluster declared.
+    pub pod_cidrs: Vec<String>,
+    /// What became of connections to replicas in the source.
+    pub tried: Vec<(Listener, Reached)>,
 }
 
 impl Target {
+    /// The ordinals that will run here, with their volumes.
+    pub(crate) fn arriving(&self) -> impl Iterator<Item = &OrdinalVolumes> {
+        let all = self.description.ordinals.iter();
+        all.filter(|ordinal| self.moving.is_empty() || self.moving.contains(&ordinal.ordinal))
+    }
+
+    /// Ordinals that run here already, from an earlier migration of some of them; none if the StatefulSet is not ours.
+    pub(crate) fn arrived(&self) -> Range<u32> {
+        let ours = self.set.as_ref().filter(|_| self.set_is_ours());
+        ours.map(|set| Shape::of(&set.object).ordinals()).unwrap_or_default()
+    }
+
     /// Whether the StatefulSet here is one that the ledger knows as ours.
     pub(crate) fn set_is_ours(&self) -> bool {
         let uid = self.set.as_ref().and_then(|set| set.object.metadata.uid.as_ref());

@@ -4,9 +4,9 @@
 //! field of one object and expects one finding. No check may have anything to say about the objects as they are here,
 //! beyond notes; each module's tests begin with that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use ferry_proto::agent::v1::{Finding, Severity};
+use ferry_proto::agent::v1::{Finding, Listener, Severity};
 use k8s_openapi::{api::core::v1::PersistentVolume, jiff::Timestamp};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use super::{
     describe,
     facts::{DryRun, OrdinalsProbe, Server, Source, Target},
+    network::{Network, Reached},
+    place::Place,
     read::{Exists, Optional, Seen},
     read_target,
     shape::Shape,
@@ -100,7 +102,7 @@ pub(crate) fn claim(ordinal: u32) -> Value {
             "finalizers": ["kubernetes.io/pvc-protection"],
         },
         "spec": {
-            "accessModes": ["ReadWriteOnce"], "volumeName": format!("pv-{ordinal}"),
+            "accessModes": ["ReadWriteOnce"], "storageClassName": "fast", "volumeName": format!("pv-{ordinal}"),
             "resources": {"requests": {"storage": "1Gi"}},
         },
         "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}},
@@ -112,7 +114,7 @@ pub(crate) fn volume(ordinal: u32) -> Value {
         "apiVersion": "v1", "kind": "PersistentVolume",
         "metadata": {"name": format!("pv-{ordinal}"), "finalizers": ["kubernetes.io/pv-protection"]},
         "spec": {
-            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "storageClassName": "fast",
             "persistentVolumeReclaimPolicy": "Retain",
             "claimRef": {"name": format!("data-db-{ordinal}"), "namespace": "shop", "uid": format!("claim-uid-{ordinal}")},
             "csi": {
@@ -162,6 +164,7 @@ pub(crate) fn source_of(set: Value) -> Source {
     });
     Source {
         now: NOW.parse::<Timestamp>().expect("a time"),
+        cluster: "east".to_owned(),
         server: server(),
         shape: Shape::of(&set.object),
         set,
@@ -179,6 +182,50 @@ pub(crate) fn source_of(set: Value) -> Source {
         services: vec![seen(service())],
         config_maps: BTreeMap::from([("db-config".to_owned(), seen(config))]),
         service_account: None,
+        secrets: BTreeMap::new(),
+        leases: Optional::Read(Vec::new()),
+        elections: Vec::new(),
+        endpoint_slices: Vec::new(),
+        network: network("10.62.0.0/16"),
+    }
+}
+
+/// A network without policies; pods of the other cluster are in `other`.
+pub(crate) fn network(other: &str) -> Network {
+    Network {
+        namespace_labels: BTreeMap::from([("kubernetes.io/metadata.name".to_owned(), "shop".to_owned())]),
+        policies: Optional::Read(Vec::new()),
+        node_local_dns: Exists::No,
+        other_cidrs: vec![other.to_owned()],
+    }
+}
+
+/// A node of the target with that name and that much CPU.
+pub(crate) fn roomy(name: &str, cpu: &str) -> Value {
+    json!({
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "zone": "w1"}},
+        "spec": {},
+        "status": {
+            "allocatable": {"cpu": cpu, "memory": "8Gi", "pods": "10"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    })
+}
+
+/// Classes and one node with room for everything.
+fn place() -> Place {
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"},
+        "provisioner": "disk.example",
+    });
+    Place {
+        mapping: HashMap::new(),
+        classes: Optional::Read(vec![seen(class)]),
+        attributes_classes: Optional::NotInstalled,
+        nodes: vec![typed(roomy("m1", "8"))],
+        used: Optional::Read(Vec::new()),
+        quotas: Optional::Read(Vec::new()),
+        limit_ranges: Optional::Read(Vec::new()),
     }
 }
 
@@ -192,7 +239,9 @@ pub(crate) fn target() -> (Target, Vec<PersistentVolume>) {
         server: server(),
         described: typed(set()),
         shape: Shape::of(&typed(set())),
+        moving: Vec::new(),
         known_uids: Vec::new(),
+        kept: BTreeSet::new(),
         namespace_exists: true,
         set: None,
         pods: Vec::new(),
@@ -211,6 +260,10 @@ pub(crate) fn target() -> (Target, Vec<PersistentVolume>) {
         pod_dry_run: DryRun::Accepted { object: pod(0), caveat: String::new() },
         set_dry_run: DryRun::Accepted { object, caveat: String::new() },
         description,
+        place: place(),
+        network: network("10.61.0.0/16"),
+        pod_cidrs: vec!["10.62.0.0/16".to_owned()],
+        tried: vec![(Listener::default(), Reached::Yes)],
     };
     (facts, volumes)
 }

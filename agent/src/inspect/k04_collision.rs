@@ -1,10 +1,11 @@
 //! K4: nothing in the target has the workload's names or its disks, unless it is ours.
 //!
-//! Ours is what the ledger knows by UID: a StatefulSet that an earlier migration left, with an empty slice. Around it
-//! stand the tombstones, which carry our label. Everything else of the same name is somebody's (H23), and a
-//! PersistentVolume of the same name or handle is a disk that two clusters would think theirs (H12). Dependencies are
-//! taken as they are if they say the same as the source's, because nothing is overwritten; a Service of the same name
-//! with another spec, or with endpoints of other pods, would mix two applications (H29).
+//! Ours is what the ledger knows by UID: a StatefulSet that an earlier migration left, with an empty slice or with the
+//! ordinals that it moved, whose epochs this cluster keeps. Around it stand the tombstones, which carry our label.
+//! Everything else of the same name is somebody's (H23), and a PersistentVolume of the same name or handle is a disk that
+//! two clusters would think theirs (H12). Dependencies are taken as they are if they say the same as the source's, because
+//! nothing is overwritten; a Service of the same name with another spec, or with endpoints of other pods, would mix two
+//! applications (H29).
 
 use ferry_proto::agent::v1::Finding;
 use k8s_openapi::api::{core::v1::PersistentVolume, discovery::v1::EndpointSlice};
@@ -40,14 +41,17 @@ fn set(facts: &Target) -> Option<Finding> {
             "If it is not needed, delete it together with its claims; else move the workload elsewhere.",
         ));
     }
-    let replicas = found.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    (replicas != 0).then(|| {
+    let (here, there) = (facts.arrived(), facts.shape.ordinals());
+    let touches = here.end == there.start || there.end == here.start;
+    let is_kept = here.clone().all(|ordinal| facts.kept.contains(&ordinal));
+    let is_expected = here.is_empty() || touches && is_kept;
+    (!is_expected).then(|| {
         refuse(
             "K4-slice-not-empty",
             subject,
-            format!("our StatefulSet in the target asks for {replicas} replicas"),
-            "an empty slice: the target owns no ordinal of the workload",
-            "Find out who scaled it (kubectl get statefulset -o yaml --show-managed-fields) and set replicas to 0.",
+            format!("our StatefulSet in the target asks for ordinals {here:?}, the source has {there:?}"),
+            "an empty slice, or the ordinals that an earlier migration moved, next to the source's",
+            "Find out who scaled it (kubectl get statefulset -o yaml --show-managed-fields) and scale it back.",
         )
     })
 }
@@ -185,7 +189,8 @@ fn original_amount(object: &Value, spec: &mut Value) {
 }
 
 fn endpoints(facts: &Target) -> Vec<Finding> {
-    let own: Vec<_> = facts.shape.pods().collect();
+    let own: Vec<_> =
+        facts.shape.pods().chain(facts.arrived().map(|ordinal| facts.shape.pod(ordinal))).collect();
     let mut findings = Vec::new();
     for slice in facts.endpoint_slices.iter().filter(|slice| manager(slice) != Some(MANAGED_BY)) {
         let strangers: Vec<_> = slice

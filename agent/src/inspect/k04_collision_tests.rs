@@ -38,6 +38,18 @@ fn a_set_passes_only_if_the_ledger_knows_it_and_its_slice_is_empty() {
         facts.known_uids = vec!["set-uid".to_owned()];
     });
     refused(&scaled, "K4-slice-not-empty");
+    let moved = |kept: &[u32]| {
+        findings(|facts| {
+            let mut arrived = set();
+            arrived["spec"]["ordinals"] = json!({"start": 3});
+            arrived["spec"]["replicas"] = 2.into();
+            facts.set = Some(seen(arrived));
+            facts.known_uids = vec!["set-uid".to_owned()];
+            facts.kept = kept.iter().copied().collect();
+        })
+    };
+    assert!(moved(&[0, 1, 2, 3, 4]).is_empty(), "moved earlier, next to the source's slice");
+    refused(&moved(&[0, 1, 2, 3]), "K4-slice-not-empty");
 }
 
 #[test]

@@ -5,9 +5,10 @@
 //! facts, one file each; what it lacks, it says, instead of passing. Nothing is written: server-side dry runs ask
 //! admission and persist nothing.
 //!
-//! The checks that need both sides, storage on request, or room on nodes (K6 to K8, the rest of K14) join the lists
-//! below in the same form. Whether two workloads conflict is the planner's business, which knows all clusters.
+//! What needs both sides (K7, K14) is checked by the target, which is told what it needs of the source. Storage domains
+//! (K6), and whether two workloads conflict, are the planner's business, which knows all clusters.
 
+mod amounts;
 mod budget;
 mod compare;
 mod describe;
@@ -19,14 +20,25 @@ mod k02_rollout;
 mod k03_available;
 mod k04_collision;
 mod k05_csi;
+mod k07_class;
+mod k08_quota;
+mod k08_room;
 mod k09_admission;
 mod k10_deletion;
 mod k11_budget;
 mod k12_template;
 mod k12_volumes;
 mod k13_writers;
+mod k14_identity;
+mod k14_leader;
+mod k14_network;
+mod k14_policies;
 mod k14_service;
+mod k14_spread;
 mod k15_nodes;
+mod network;
+mod nodes;
+mod place;
 mod planned;
 mod read;
 mod read_source;
@@ -52,7 +64,7 @@ pub(crate) use describe::DNS_TTL;
 type SourceCheck = fn(&facts::Source) -> Vec<Finding>;
 
 /// In the order in which the plan prints them.
-const SOURCE_CHECKS: [SourceCheck; 10] = [
+const SOURCE_CHECKS: [SourceCheck; 15] = [
     |facts| k01_ordinals::check(&facts.server),
     k02_rollout::check,
     k03_available::check,
@@ -62,6 +74,11 @@ const SOURCE_CHECKS: [SourceCheck; 10] = [
     k12_volumes::check,
     k13_writers::check,
     k14_service::check,
+    k14_network::check,
+    k14_policies::check,
+    k14_spread::check,
+    k14_identity::check,
+    k14_leader::check,
     k15_nodes::check,
 ];
 
@@ -69,8 +86,8 @@ const SOURCE_CHECKS: [SourceCheck; 10] = [
 ///
 /// # Errors
 /// What could not be read: see [`crate::outcome::Stop`].
-pub async fn source(ctx: &Context, _command: InspectSource) -> Ended {
-    let Some(facts) = read_source::read(ctx).await? else {
+pub async fn source(ctx: &Context, command: InspectSource) -> Ended {
+    let Some(facts) = read_source::read(ctx, &command.target_pod_cidrs).await? else {
         let missing = k03_available::missing(&ctx.command.namespace, &ctx.command.workload);
         return Ok(Evidence::SourceReport(SourceReport { description: None, findings: vec![missing] }));
     };
@@ -92,8 +109,13 @@ pub async fn target(ctx: &Context, command: InspectTarget) -> Ended {
     let mut findings = k01_ordinals::check(&facts.server);
     findings.extend(k04_collision::check(&facts, &volumes));
     findings.extend(k05_csi::check_target(&facts, &volumes));
+    findings.extend(k07_class::check(&facts, &volumes));
+    findings.extend(k08_room::check(&facts));
+    findings.extend(k08_quota::check(&facts));
     findings.extend(k09_admission::check(&facts));
     findings.extend(k11_budget::check_target(&facts));
+    findings.extend(k14_network::check_target(&facts));
+    findings.extend(k14_policies::check_target(&facts));
     let ours = facts.set.as_ref().filter(|_| facts.set_is_ours());
     let shape = ours.map(|set| shape::Shape::of(&set.object));
     Ok(Evidence::TargetReport(TargetReport {

@@ -38,6 +38,25 @@ pub(crate) enum Optional<T> {
     Denied(String),
 }
 
+impl<T> Optional<T> {
+    /// Each as something else.
+    pub(crate) fn map<U>(self, to: impl FnMut(T) -> U) -> Optional<U> {
+        match self {
+            Self::Read(all) => Optional::Read(all.into_iter().map(to).collect()),
+            Self::NotInstalled => Optional::NotInstalled,
+            Self::Denied(said) => Optional::Denied(said),
+        }
+    }
+
+    /// What could be read; nothing where nothing could.
+    pub(crate) fn known(&self) -> &[T] {
+        match self {
+            Self::Read(all) => all,
+            Self::NotInstalled | Self::Denied(_) => &[],
+        }
+    }
+}
+
 /// A kind whose scope the schema knows: how to reach it with and without a namespace.
 pub(crate) trait Kind: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug {}
 impl<T: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug> Kind for T {}
@@ -84,7 +103,58 @@ pub(crate) async fn list_optional(
     namespace: &str,
     resource: &ApiResource,
 ) -> Result<Optional<Value>, Stop> {
-    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), namespace, resource);
+    let api = Api::namespaced_with(ctx.client.clone(), namespace, resource);
+    answers(ctx, api, resource, Ok, |_| true).await
+}
+
+/// All objects without a namespace of a kind that may not be installed.
+pub(crate) async fn list_optional_global(
+    ctx: &Context,
+    resource: &ApiResource,
+) -> Result<Optional<Value>, Stop> {
+    answers(ctx, Api::all_with(ctx.client.clone(), resource), resource, Ok, |_| true).await
+}
+
+/// All objects of a namespace of a kind that the agent may not be allowed to list.
+pub(crate) async fn permitted<T>(ctx: &Context, namespace: &str) -> Result<Optional<Seen<T>>, Stop>
+where
+    T: Kind + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
+{
+    let resource = ApiResource::erase::<T>(&());
+    let api = Api::namespaced_with(ctx.client.clone(), namespace, &resource);
+    answers(ctx, api, &resource, |json| typed(json, &resource), |_| true).await
+}
+
+/// All objects without a namespace of a kind that the agent may not be allowed to list.
+pub(crate) async fn permitted_global<T>(ctx: &Context) -> Result<Optional<Seen<T>>, Stop>
+where
+    T: Kind + k8s_openapi::Resource<Scope = ClusterResourceScope>,
+{
+    let resource = ApiResource::erase::<T>(&());
+    let api = Api::all_with(ctx.client.clone(), &resource);
+    answers(ctx, api, &resource, |json| typed(json, &resource), |_| true).await
+}
+
+/// Those objects of all namespaces that `keep` wants, of a kind that the agent may not be allowed to list there.
+pub(crate) async fn permitted_everywhere<T>(
+    ctx: &Context,
+    keep: impl Fn(&T) -> bool,
+) -> Result<Optional<Seen<T>>, Stop>
+where
+    T: Kind + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
+{
+    let resource = ApiResource::erase::<T>(&());
+    let api = Api::all_with(ctx.client.clone(), &resource);
+    answers(ctx, api, &resource, |json| typed(json, &resource), |seen: &Seen<T>| keep(&seen.object)).await
+}
+
+async fn answers<T>(
+    ctx: &Context,
+    api: Api<DynamicObject>,
+    resource: &ApiResource,
+    to: impl Fn(Value) -> Result<T, Stop>,
+    keep: impl Fn(&T) -> bool,
+) -> Result<Optional<T>, Stop> {
     let mut kept = Vec::new();
     let mut params = ListParams::default().limit(limits::LIST_PAGE);
     loop {
@@ -95,7 +165,10 @@ pub(crate) async fn list_optional(
         };
         let next = page.metadata.continue_.clone().filter(|token| !token.is_empty());
         for object in page.items {
-            kept.push(whole(&object, resource)?);
+            let object = to(whole(&object, resource)?)?;
+            if keep(&object) {
+                kept.push(object);
+            }
         }
         bounded(kept.len(), resource)?;
         match next {
@@ -117,6 +190,30 @@ where
             Ok(Some(_)) => Ok(Exists::Yes),
             Ok(None) => Ok(Exists::No),
             Err(kube::Error::Api(status)) if status.code == 403 => Ok(Exists::Unknown(status.message)),
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
+/// Annotations of an object, without reading its contents (for Secrets); none of it where it is missing.
+pub(crate) async fn annotations<T>(
+    ctx: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Optional<(String, String)>, Stop>
+where
+    T: Kind + k8s_openapi::Resource<Scope = NamespaceResourceScope>,
+{
+    let resource = ApiResource::erase::<T>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(ctx.client.clone(), namespace, &resource);
+    ctx.read(what(&resource, name), || async {
+        match api.get_metadata_opt(name).await {
+            Ok(found) => {
+                let all = found.and_then(|found| found.metadata.annotations).unwrap_or_default();
+                Ok(Optional::Read(all.into_iter().collect()))
+            }
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Optional::Denied(status.message)),
             Err(error) => Err(error),
         }
     })
@@ -181,7 +278,10 @@ async fn pages<T: Kind>(
 }
 
 fn seen<T: Kind>(object: &DynamicObject, resource: &ApiResource) -> Result<Seen<T>, Stop> {
-    let json = whole(object, resource)?;
+    typed(whole(object, resource)?, resource)
+}
+
+fn typed<T: Kind>(json: Value, resource: &ApiResource) -> Result<Seen<T>, Stop> {
     let object = serde_json::from_value(json.clone()).map_err(|error| unreadable(resource, &error))?;
     Ok(Seen { object, json })
 }

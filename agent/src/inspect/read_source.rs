@@ -11,7 +11,11 @@ use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
         autoscaling::v2::HorizontalPodAutoscaler,
-        core::v1::{ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Service, ServiceAccount},
+        coordination::v1::Lease,
+        core::v1::{
+            ConfigMap, Node, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount,
+        },
+        discovery::v1::EndpointSlice,
         policy::v1::PodDisruptionBudget,
         storage::v1::{CSIDriver, VolumeAttachment},
     },
@@ -26,7 +30,8 @@ use serde_json::Value;
 use super::{
     dry_run,
     facts::{Server, Source},
-    k15_nodes,
+    k04_collision, k14_leader, k15_nodes,
+    network::Network,
     read::{self, Optional, Seen},
     shape::Shape,
     template::References,
@@ -41,7 +46,7 @@ pub(crate) async fn server(ctx: &Context, namespace: &str) -> Result<Server, Sto
 }
 
 /// Everything about the command's workload; nothing if the StatefulSet does not exist.
-pub(crate) async fn read(ctx: &Context) -> Result<Option<Source>, Stop> {
+pub(crate) async fn read(ctx: &Context, target_cidrs: &[String]) -> Result<Option<Source>, Stop> {
     let namespace = ctx.command.namespace.as_str();
     let name = ctx.command.workload.as_str();
     let Some(set) = read::get::<StatefulSet>(ctx, namespace, name).await? else {
@@ -62,7 +67,7 @@ pub(crate) async fn read(ctx: &Context) -> Result<Option<Source>, Stop> {
     let claims = by_name(claims);
     let named = claims.values().filter_map(|claim| claim.object.spec.as_ref()?.volume_name.clone());
     let named: BTreeSet<String> = named.filter(|name| !name.is_empty()).collect();
-    let ((config_maps, service_account), volumes, attachments, scaled_objects, snapshots) = try_join!(
+    let (named_objects, volumes, attachments, scaled_objects, snapshots, around) = try_join!(
         references(ctx, namespace, &set.object),
         volumes(ctx, &named),
         read::list_global::<VolumeAttachment>(ctx, |attachment| {
@@ -70,9 +75,13 @@ pub(crate) async fn read(ctx: &Context) -> Result<Option<Source>, Stop> {
         }),
         optional(ctx, namespace, ("keda.sh", "v1alpha1", "ScaledObject"), "scaledobjects"),
         optional(ctx, namespace, ("snapshot.storage.k8s.io", "v1", "VolumeSnapshot"), "volumesnapshots"),
+        around(ctx, &set.object, target_cidrs),
     )?;
+    let (config_maps, service_account, secrets) = named_objects;
+    let (network, leases, elections, endpoint_slices) = around;
     let mut facts = Source {
         now: Timestamp::now(),
+        cluster: ctx.cluster.clone(),
         server,
         set,
         shape,
@@ -90,6 +99,11 @@ pub(crate) async fn read(ctx: &Context) -> Result<Option<Source>, Stop> {
         services,
         config_maps,
         service_account,
+        secrets,
+        leases,
+        elections,
+        endpoint_slices,
+        network,
     };
     let nodes: BTreeSet<String> = k15_nodes::concerned(&facts).into_iter().map(str::to_owned).collect();
     let nodes = read::list_global::<Node>(ctx, |node| nodes.contains(&node.name_any())).await?;
@@ -97,9 +111,13 @@ pub(crate) async fn read(ctx: &Context) -> Result<Option<Source>, Stop> {
     Ok(Some(facts))
 }
 
-type References2 = (BTreeMap<String, Seen<ConfigMap>>, Option<Seen<ServiceAccount>>);
+type Named = (
+    BTreeMap<String, Seen<ConfigMap>>,
+    Option<Seen<ServiceAccount>>,
+    BTreeMap<String, Optional<(String, String)>>,
+);
 
-async fn references(ctx: &Context, namespace: &str, set: &StatefulSet) -> Result<References2, Stop> {
+async fn references(ctx: &Context, namespace: &str, set: &StatefulSet) -> Result<Named, Stop> {
     let Some(pod) = set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref()) else {
         return Ok(Default::default());
     };
@@ -110,7 +128,28 @@ async fn references(ctx: &Context, namespace: &str, set: &StatefulSet) -> Result
         Some(name) => read::get::<ServiceAccount>(ctx, namespace, name).await?,
         None => None,
     };
-    Ok((by_name(maps), account))
+    let mut secrets = BTreeMap::new();
+    for name in &references.secrets {
+        secrets.insert(name.clone(), read::annotations::<Secret>(ctx, namespace, name).await?);
+    }
+    Ok((by_name(maps), account, secrets))
+}
+
+type Around = (Network, Optional<Lease>, Vec<ConfigMap>, Vec<EndpointSlice>);
+
+/// What is around the workload: its network, and what its replicas may agree through.
+async fn around(ctx: &Context, set: &StatefulSet, target_cidrs: &[String]) -> Result<Around, Stop> {
+    let namespace = ctx.command.namespace.as_str();
+    let governing = set.spec.as_ref().and_then(|spec| spec.service_name.as_deref()).unwrap_or_default();
+    let (network, leases, elections, slices) = try_join!(
+        Network::read(ctx, target_cidrs),
+        read::permitted::<Lease>(ctx, namespace),
+        read::list::<ConfigMap>(ctx, namespace, k14_leader::concerns),
+        read::list::<EndpointSlice>(ctx, namespace, |slice| {
+            !governing.is_empty() && k04_collision::service_of(slice) == Some(governing)
+        }),
+    )?;
+    Ok((network, leases.map(|lease| lease.object), objects(elections), objects(slices)))
 }
 
 async fn volumes(

@@ -28,12 +28,14 @@ use super::{
     dry_run,
     facts::{DryRun, Target},
     k04_collision, k05_csi,
+    network::{self, Network},
+    place::Place,
     read::{self, Exists, Seen},
     read_source::{objects, server},
     shape::Shape,
     template::DEFAULT_ACCOUNT,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{context::Context, executor::epochs::PREFIX, outcome::Stop};
 
 /// Where the API server is asked about `ordinals` while the workload's namespace does not exist.
 const OTHER_NAMESPACE: &str = "default";
@@ -50,6 +52,7 @@ pub(crate) async fn read(
     command: InspectTarget,
     volumes: &[PersistentVolume],
 ) -> Result<Target, Stop> {
+    let place = Place::read(ctx, &command).await?;
     let description = command.description.ok_or_else(|| unreadable("no description"))?;
     let manifest = description.stateful_set.as_ref().ok_or_else(|| unreadable("no StatefulSet"))?;
     let described: StatefulSet = parsed(manifest)?;
@@ -57,21 +60,27 @@ pub(crate) async fn read(
     let shape = Shape::of(&described);
     let namespace = ctx.command.namespace.as_str();
     let namespace_exists = read::get_global::<Namespace>(ctx, namespace).await?.is_some();
-    let (set, here, clusterwide) = try_join!(
+    let epochs = format!("{PREFIX}{}", shape.name);
+    let (set, epochs, here, clusterwide) = try_join!(
         read::get::<StatefulSet>(ctx, namespace, &shape.name),
+        read::get::<ConfigMap>(ctx, namespace, &epochs),
         in_namespace(ctx, &shape, &description),
         outside(ctx, volumes),
     )?;
     let (dependencies, required, volume_secrets) =
         try_join!(dependencies(ctx, &description), required(ctx, &description), secrets(ctx, volumes),)?;
     let probed = if namespace_exists { namespace } else { OTHER_NAMESPACE };
-    let server = server(ctx, probed).await?;
+    let tried = async { Ok(network::try_listeners(&description.listeners).await) };
+    let (server, network, tried) =
+        try_join!(server(ctx, probed), Network::read(ctx, &command.source_pod_cidrs), tried)?;
     let mut facts = Target {
         server,
         description,
         described,
         shape,
+        moving: command.ordinals,
         known_uids: command.known_uids,
+        kept: kept(epochs),
         namespace_exists,
         set,
         pods: here.0,
@@ -86,12 +95,21 @@ pub(crate) async fn read(
         volume_secrets,
         pod_dry_run: DryRun::NotRun("the namespace does not exist".to_owned()),
         set_dry_run: DryRun::NotRun("the namespace does not exist".to_owned()),
+        place,
+        network,
+        pod_cidrs: command.pod_cidrs,
+        tried,
     };
     if facts.namespace_exists {
         facts.pod_dry_run = pod_dry_run(ctx, &facts).await?;
         facts.set_dry_run = set_dry_run(ctx, &facts, &described_json).await?;
     }
     Ok(facts)
+}
+
+fn kept(epochs: Option<Seen<ConfigMap>>) -> BTreeSet<u32> {
+    let data = epochs.and_then(|map| map.object.data).unwrap_or_default();
+    data.keys().filter_map(|key| key.parse().ok()).collect()
 }
 
 type Here = (Vec<Pod>, Vec<PersistentVolumeClaim>, Vec<EndpointSlice>, Vec<PodDisruptionBudget>);

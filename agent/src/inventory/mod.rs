@@ -103,6 +103,11 @@ impl Inventory {
         self.0.changed.subscribe()
     }
 
+    /// Every watch, and how it fares.
+    pub fn watches(&self) -> &[Status] {
+        &self.0.watches
+    }
+
     /// Time since the quietest watch heard anything: how stale a report may be.
     pub fn lag(&self) -> Duration {
         self.0.watches.iter().map(Status::age).max().unwrap_or_default()

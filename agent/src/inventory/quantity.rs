@@ -1,4 +1,4 @@
-//! Quantities of Kubernetes (`10Gi`, `1.5G`, `100m`, `1e3`) in bytes.
+//! Quantities of Kubernetes (`10Gi`, `1.5G`, `100m`, `1e3`) in bytes, and in thousandths for what is shared in parts.
 //!
 //! Source: apimachinery `pkg/api/resource/quantity.go`. Fractions of a byte are rounded up, as there. The
 //! number is for reports to people and for comparing what a claim asks with what it has; an object that
@@ -6,6 +6,16 @@
 
 /// `text` in bytes; `None` when it is no quantity, is negative, or does not fit.
 pub fn bytes(text: &str) -> Option<u64> {
+    u64::try_from(times(text, 1)?).ok()
+}
+
+/// `text` in thousandths of its unit (millicores for a CPU); `None` as for [`bytes`].
+pub fn thousandths(text: &str) -> Option<u128> {
+    times(text, 1_000)
+}
+
+/// `text` times `factor`, rounded up.
+fn times(text: &str, factor: u128) -> Option<u128> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -15,7 +25,7 @@ pub fn bytes(text: &str) -> Option<u64> {
     let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
     let (times, over) = scale(suffix)?;
     let over = over.checked_mul(10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?)?;
-    u64::try_from(digits.checked_mul(times)?.div_ceil(over)).ok()
+    Some(digits.checked_mul(times)?.checked_mul(factor)?.div_ceil(over))
 }
 
 /// What a suffix multiplies by, as a fraction.
@@ -68,5 +78,13 @@ mod tests {
         ] {
             assert_eq!(bytes(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn thousandths_keep_what_bytes_round_up() {
+        for (text, expected) in [("100m", Some(100)), ("2", Some(2_000)), ("0.1", Some(100)), ("x", None)] {
+            assert_eq!(thousandths(text), expected, "{text}");
+        }
+        assert_eq!(thousandths("1Ki"), Some(1_024_000));
     }
 }

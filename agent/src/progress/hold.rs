@@ -2,7 +2,7 @@
 //!
 //! With the cargo feature `hold-points` and the environment variable `FERRY_HOLD_DIR`: if the file `step-<N>` exists
 //! in that directory when step N begins, `step-<N>.reached` is written beside it and the step waits until `step-<N>`
-//! is removed. N is 5 to 12, or `prepare` for preparation. Without the feature these functions do nothing, and are
+//! is removed. N is 5 to 12, or `prepare` for preparation; the undo of step N has `undo-<N>` instead. Without the feature these functions do nothing, and are
 //! all that is left of it.
 
 /// Holds before a mirror is written, as step 11, while an ordinal is with the target ([`handed_over`]): before that
@@ -31,6 +31,14 @@ pub async fn at_step(step: u32) {
     let _ = step;
 }
 
+/// Holds at the beginning of the undo of `step`; 0 is preparation.
+pub async fn at_undo(step: u32) {
+    #[cfg(feature = "hold-points")]
+    held::at_point(&if step == 0 { "undo-prepare".to_owned() } else { format!("undo-{step}") }).await;
+    #[cfg(not(feature = "hold-points"))]
+    let _ = step;
+}
+
 #[cfg(feature = "hold-points")]
 mod held {
     use std::{path::PathBuf, sync::atomic::AtomicBool};
@@ -40,12 +48,16 @@ mod held {
     pub(super) static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 
     pub(super) async fn at(step: &str) {
+        at_point(&format!("step-{step}")).await;
+    }
+
+    pub(super) async fn at_point(name: &str) {
         let Some(dir) = std::env::var_os("FERRY_HOLD_DIR").map(PathBuf::from) else { return };
-        let point = dir.join(format!("step-{step}"));
+        let point = dir.join(name);
         if !point.exists() {
             return;
         }
-        let reached = dir.join(format!("step-{step}.reached"));
+        let reached = dir.join(format!("{name}.reached"));
         if let Err(error) = std::fs::write(&reached, b"") {
             tracing::warn!(path = %reached.display(), %error, "cannot say that a hold point is reached");
         }

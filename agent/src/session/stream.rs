@@ -45,6 +45,7 @@ struct Stream {
 /// Dials, attaches, and serves until the stream ends.
 pub(super) async fn run(session: &mut Session) -> Result<Infallible, Error> {
     let mut stream = attach(session).await?;
+    session.telemetry.attached(true);
     session.dispatch.attached();
     session.own.attached();
     stream.serve(session).await

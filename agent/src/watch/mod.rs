@@ -108,6 +108,11 @@ impl Status {
         Self(Arc::new(Mutex::new(state)))
     }
 
+    /// What is followed.
+    pub fn what(&self) -> &'static str {
+        self.lock().what
+    }
+
     /// Whether a whole list was ever seen.
     pub fn is_complete(&self) -> bool {
         self.lock().complete

@@ -4,7 +4,9 @@
 //! calls knows whether a repetition is safe and what to tell the person meanwhile. The role each call needs is the
 //! one that the service definition documents, named so that a denial can say what to ask for.
 
-use std::{fmt, time::Duration};
+mod control;
+
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use ferry_proto::admin::v1::{
     self as pb, admin_service_client::AdminServiceClient, create_token_request::Subject,
@@ -38,14 +40,28 @@ pub(crate) enum Call {
     Migrations,
     /// Follow a migration.
     Watch,
+    /// Stop at the next safe point.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Give back.
+    Rollback,
+    /// End it in the source.
+    Finish,
+    /// The audit log.
+    Audit,
+    /// Set a storage domain, or a mapping.
+    SetStorage,
+    /// Storage domains and mappings.
+    Storage,
 }
 
 impl Call {
     /// The least role that may make it.
     pub(crate) fn role(self) -> &'static str {
         match self {
-            Self::CreateToken => "admin",
-            Self::Start => "operator",
+            Self::CreateToken | Self::SetStorage => "admin",
+            Self::Start | Self::Pause | Self::Resume | Self::Rollback | Self::Finish => "operator",
             _ => "viewer",
         }
     }
@@ -64,6 +80,13 @@ impl fmt::Display for Call {
             Self::Start => "starting the migration",
             Self::Migrations => "listing migrations",
             Self::Watch => "asking about the migration",
+            Self::Pause => "pausing the migration",
+            Self::Resume => "resuming the migration",
+            Self::Rollback => "rolling the migration back",
+            Self::Finish => "finishing the migration",
+            Self::Audit => "reading the audit log",
+            Self::SetStorage => "changing what is known of storage",
+            Self::Storage => "asking about storage",
         })
     }
 }
@@ -93,6 +116,12 @@ pub(crate) struct Move {
     pub(crate) to: String,
     /// Order.
     pub(crate) order: shape::Order,
+    /// Only these ordinals; none for all.
+    pub(crate) ordinals: Vec<u32>,
+    /// StorageClasses of the target by the source's.
+    pub(crate) storage_classes: BTreeMap<String, String>,
+    /// Deadlines by step, in milliseconds.
+    pub(crate) deadlines: BTreeMap<u32, u64>,
 }
 
 /// The admin service on one connection.
@@ -167,6 +196,13 @@ impl Admin {
             from: what.from,
             to: what.to,
             order: wire::order_of(what.order).into(),
+            ordinals: what.ordinals,
+            storage_classes: what.storage_classes.into_iter().collect(),
+            deadlines: what
+                .deadlines
+                .into_iter()
+                .map(|(step, deadline_ms)| pb::StepDeadline { step, step_name: String::new(), deadline_ms })
+                .collect(),
         };
         let call = self.client.create_plan(request);
         let answer = self.session.finish(Call::Plan, self.at_most, call).await?;
@@ -179,11 +215,7 @@ impl Admin {
         let answer = self.session.finish(Call::Start, self.at_most, call).await?;
         match answer.result {
             Some(Started::Migration(migration)) => wire::migration(migration),
-            Some(Started::Rejection(no)) => Err(Failure::StartRejected {
-                code: wire::clean(&no.code),
-                message: wire::clean(&no.message),
-                transient: no.transient,
-            }),
+            Some(Started::Rejection(no)) => Err(rejected(Call::Start, no)),
             None => Err(absent("result")),
         }
     }
@@ -223,6 +255,16 @@ impl Changes {
             Ok(None) => Ok(None),
             Err(status) => Err(self.session.failed(Call::Watch, status)),
         }
+    }
+}
+
+/// The controller understood, and said no.
+fn rejected(call: Call, no: pb::Rejection) -> Failure {
+    Failure::Rejected {
+        call,
+        code: wire::clean(&no.code),
+        message: wire::clean(&no.message),
+        transient: no.transient,
     }
 }
 

@@ -4,9 +4,17 @@
 //! and so no current namespace: what moves is looked for in `default` unless `-n` says otherwise, and lists show all
 //! namespaces unless `-n` narrows them. `$ferry` in a text stands for the name the program was called by.
 
+mod control;
+mod local;
+mod storage;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
+
+pub(crate) use control::{Audit, Choice, Describe, Finish, Pause, Resume, Rollback, Runbook};
+pub(crate) use local::{Completion, Man, Shell};
+pub(crate) use storage::{Between, DomainVerb, MapVerb, StorageVerb};
 
 use crate::{limits::CALL_TIMEOUT_TEXT, shape::Order};
 
@@ -32,14 +40,21 @@ Examples:
 
 Exit codes:
     0  done
-    1  the call failed: controller unreachable, no answer in time, file trouble
+    1  the call failed: controller unreachable, no answer in time, file trouble; or `check` found a fault
     2  usage: the command line is wrong
-    3  refused: by the plan, by the controller at the start, or by your answer
+    3  refused: by the plan, by the controller, or by your answer
     4  identity: not logged in, expired, bad token, not trusted, not permitted
     5  the migration ended other than Completed (migrate, watch)
   130  interrupted while watching; the migration goes on
 
 Colours are used on a terminal only, and not if NO_COLOR is set.";
+
+const CHECK_HELP: &str = "\
+Everything is checked, also after a fault. Exits with 1 if something does not work; a warning is no fault.
+
+Examples:
+  $ferry check
+  $ferry check -o json";
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -91,10 +106,34 @@ pub(crate) enum Verb {
     Migrate(Migrate),
     /// Show migrations
     Get(Get),
+    /// Show everything about a migration: each step, how long it took, on what evidence
+    Describe(Describe),
     /// Follow a running migration
     Watch(Watch),
+    /// Stop a migration at the next safe point
+    Pause(Pause),
+    /// Let a paused migration go on
+    Resume(Resume),
+    /// Give the replica in flight back to the source, or everything
+    Rollback(Rollback),
+    /// End a completed migration in its source, and certify what is left there
+    Finish(Finish),
     /// Show the ledger: every volume of every StatefulSet
     Volumes(Volumes),
+    /// Say which storage clusters share, and which StorageClass stands for which
+    #[command(subcommand)]
+    Storage(StorageVerb),
+    /// Show who did what
+    Audit(Audit),
+    /// Check this machine, the controller and the clusters
+    #[command(after_help = CHECK_HELP)]
+    Check,
+    /// Write a script that ends a migration with kubectl alone
+    Runbook(Runbook),
+    /// Print a script that completes this command's line in a shell
+    Completion(Completion),
+    /// Print or write manual pages
+    Man(Man),
     /// Show versions, and who you are
     Version(VersionArgs),
 }
@@ -191,6 +230,7 @@ do. The hash at the end stands for all of it; `migrate --plan HASH` runs exactly
 Examples:
   $ferry plan statefulset/etcd -n db --to west
   $ferry plan sts/etcd -n db --to east --order lowest-first -o json
+  $ferry plan sts/etcd -n db --to west --ordinals 1-2 --storage-class fast=premium --deadline start=10m
 
 Exits with 3 if the plan is refused.")]
 pub(crate) struct Plan {
@@ -206,6 +246,8 @@ pub(crate) struct Plan {
     /// Which ordinal moves first
     #[arg(long, default_value = "highest-first")]
     pub(crate) order: Order,
+    #[command(flatten)]
+    pub(crate) choice: Choice,
 }
 
 /// `ferry migrate`.
@@ -239,8 +281,11 @@ pub(crate) struct Migrate {
     /// Which ordinal moves first
     #[arg(long, default_value = "highest-first")]
     pub(crate) order: Order,
-    /// Run the plan with this hash, as `plan` printed it
-    #[arg(long, value_name = "HASH", value_parser = parse_hash)]
+    #[command(flatten)]
+    pub(crate) choice: Choice,
+    /// Run the plan with this hash, as `plan` printed it; it has its own ordinals, classes and deadlines
+    #[arg(long, value_name = "HASH", value_parser = parse_hash,
+          conflicts_with_all = ["ordinals", "storage_classes", "deadlines"])]
     pub(crate) plan: Option<String>,
     /// Do not ask
     #[arg(short, long)]

@@ -31,8 +31,51 @@ fn flags_may_stand_anywhere() {
 }
 
 #[test]
+fn ordinals_are_numbers_and_runs() {
+    let ordinals = |text| control::parse_ordinals(text).map(|control::Ordinals(ordinals)| ordinals);
+    assert_eq!(ordinals("2"), Ok(vec![2]));
+    assert_eq!(ordinals("1-3"), Ok(vec![1, 2, 3]));
+    assert_eq!(ordinals("3,0-1,1"), Ok(vec![0, 1, 3]));
+    for bad in ["", "x", "1-", "-1", "2-1", "0-4000000000", "1,,2", "1-2-3"] {
+        assert!(ordinals(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn deadlines_name_a_step() {
+    assert_eq!(control::parse_deadline("start=5m"), Ok((10, 300_000)));
+    assert_eq!(control::parse_deadline("10=1s"), Ok((10, 1_000)));
+    for bad in ["start", "start=", "start=0s", "start=8d", "begin=5m", "14=5m", "0=5m", "=5m"] {
+        assert!(control::parse_deadline(bad).is_err(), "{bad}");
+    }
+    let unknown = control::parse_deadline("begin=5m").unwrap_err();
+    assert!(unknown.contains("no step is called `begin`") && unknown.contains("detach"), "{unknown}");
+}
+
+#[test]
+fn a_choice_is_the_same_for_plan_and_migrate() {
+    let line = "--to west --ordinals 1-2 --storage-class a=b --storage-class c=d --deadline stop=1m";
+    let choice = match parse(&format!("ferry plan etcd {line}")).unwrap().verb {
+        Verb::Plan(plan) => plan.choice,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(choice.ordinals(), [1, 2]);
+    assert_eq!(choice.classes().len(), 2);
+    assert_eq!(choice.deadlines()[&5], 60_000);
+    assert!(matches!(parse(&format!("ferry migrate etcd {line}")).unwrap().verb, Verb::Migrate(_)));
+}
+
+#[test]
 fn wrong_lines_are_usage_errors() {
     for line in [
+        "ferry migrate --plan 5f2b8c0d4e7a91b3c6d8e0f1a2b4c6d8e0f2a4b6c8d0e2f4a6b8c0d2e4f6a8b0 --ordinals 2",
+        "ferry plan etcd --to west --storage-class fast",
+        "ferry storage map add east west fast=",
+        "ferry storage domain set east csi.x",
+        "ferry describe",
+        "ferry audit --limit 0",
+        "ferry completion tcsh",
+        "ferry rollback --all",
         "ferry",
         "ferry plan etcd",
         "ferry plan pod/etcd --to west",

@@ -77,8 +77,14 @@ pub(crate) enum Failure {
     NotUnderstood { what: &'static str, found: String },
     #[error("the plan is refused")]
     PlanRefused { refusals: usize },
-    #[error("the migration was not started: {code}")]
-    StartRejected { code: String, message: String, transient: bool },
+    #[error("{}: {code}", refused(*call))]
+    Rejected { call: Call, code: String, message: String, transient: bool },
+    #[error("there is nothing called {found} to describe")]
+    NoSuchKind { found: String },
+    #[error("{failed} of the checks failed")]
+    ChecksFailed { failed: usize },
+    #[error("cannot write {}", path.display())]
+    WriteFile { path: PathBuf, source: io::Error },
     #[error("approval is needed")]
     NeedsApproval,
     #[error("what to move is not said")]
@@ -117,10 +123,12 @@ impl Failure {
             | Self::Expired { .. }
             | Self::Untrusted { .. }
             | Self::CertificateRefused { .. } => Exit::Identity,
-            Self::NeedsApproval | Self::NothingNamed | Self::NoServer | Self::MalformedServer { .. } => {
-                Exit::Usage
-            }
-            Self::PlanRefused { .. } | Self::StartRejected { .. } | Self::Declined => Exit::Refused,
+            Self::NeedsApproval
+            | Self::NothingNamed
+            | Self::NoSuchKind { .. }
+            | Self::NoServer
+            | Self::MalformedServer { .. } => Exit::Usage,
+            Self::PlanRefused { .. } | Self::Rejected { .. } | Self::Declined => Exit::Refused,
             Self::Ended { .. } => Exit::Ended,
             Self::Interrupted { .. } => Exit::Interrupted,
             Self::BrokenPipe => Exit::Done,
@@ -148,6 +156,18 @@ impl Failure {
             ),
             _ => false,
         }
+    }
+}
+
+/// What was not done, for a title.
+fn refused(call: Call) -> &'static str {
+    match call {
+        Call::Start => "the migration was not started",
+        Call::Pause => "the migration was not paused",
+        Call::Resume => "the migration was not resumed",
+        Call::Rollback => "the migration is not rolled back",
+        Call::Finish => "the migration was not finished",
+        _ => "refused",
     }
 }
 

@@ -262,7 +262,7 @@ fn outcome(failure: &Failure, program: &str) -> Explanation {
             "none; nothing was changed in any cluster",
             "do what each says, then plan again",
         ),
-        Failure::StartRejected { message, transient, .. } => Explanation::of(
+        Failure::Rejected { message, transient, .. } => Explanation::of(
             message.clone(),
             "",
             if *transient { "the same command may succeed later" } else { "" },
@@ -286,6 +286,7 @@ fn outcome(failure: &Failure, program: &str) -> Explanation {
         Failure::Ended { migration } => {
             let remedy = match migration.phase {
                 Phase::Refused => "nothing has moved; repair what it says, then plan again",
+                Phase::RolledBack => "everything is in the source again; plan anew when it is to move",
                 _ => "repair what it says; no disk is deleted by Ferry",
             };
             Explanation::of(migration.message.clone(), "completed", remedy)
@@ -294,6 +295,15 @@ fn outcome(failure: &Failure, program: &str) -> Explanation {
             chain(source.as_ref()),
             "the controller to come back; the migration goes on when it does",
             watch_again(migration.as_deref(), program),
+        ),
+        Failure::NoSuchKind { .. } => {
+            Explanation::of("", "migration", format!("{program} describe migration ID"))
+        }
+        Failure::ChecksFailed { .. } => Explanation::of("", "", "see what each says"),
+        Failure::WriteFile { source, .. } => Explanation::of(
+            source.to_string(),
+            "a directory that this user can write, with room in it",
+            "repair it, or name another",
         ),
         Failure::Output { source } | Failure::Signals { source } | Failure::Runtime { source } => {
             Explanation::of(source.to_string(), "", "")

@@ -12,6 +12,7 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
+    describe,
     duration::{age, between_ms},
     shape::{Finding, Order, Plan, Severity, rfc3339},
     table,
@@ -87,7 +88,19 @@ fn head(text: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
     writeln!(text, "  Replicas  {}", names(plan))?;
     writeln!(text, "  Order     {}, one at a time", order(plan.order))?;
     writeln!(text, "  Budget    at most {} unavailable at any time, over both clusters", plan.budget)?;
-    writeln!(text, "  Volumes   {}, moved with their replicas; no data is copied", plan.volumes.len())
+    writeln!(text, "  Volumes   {}, moved with their replicas; no data is copied", plan.volumes.len())?;
+    if !plan.storage_classes.is_empty() {
+        let classes: Vec<String> = plan
+            .storage_classes
+            .iter()
+            .map(|(source, target)| format!("{source} becomes {target}"))
+            .collect();
+        writeln!(text, "  Classes   {}", classes.join(", "))?;
+    }
+    if !plan.deadlines.is_empty() {
+        writeln!(text, "  Deadlines {}", describe::deadlines(&plan.deadlines))?;
+    }
+    Ok(())
 }
 
 fn names(plan: &Plan) -> String {

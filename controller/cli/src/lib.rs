@@ -10,17 +10,20 @@
 //! | code | meaning |
 //! | --- | --- |
 //! | 0 | done |
-//! | 1 | the call failed: controller unreachable, no answer in time, a file that cannot be read or written |
+//! | 1 | the call failed: controller unreachable, no answer in time, a file that cannot be read or written; or `check` found a fault |
 //! | 2 | usage: the command line is wrong |
-//! | 3 | refused: the plan has refusals, the start was rejected, or the question was answered with no |
+//! | 3 | refused: the plan has refusals, the controller said no, or the question was answered with no |
 //! | 4 | identity: not logged in, expired, token not taken, controller not trusted, permission denied |
 //! | 5 | the migration ended other than Completed (`migrate`, `watch`) |
 //! | 130 | interrupted while watching; the migration goes on |
 
 mod admin;
 mod args;
+mod certificate;
+mod checks;
 mod command;
 mod config;
+mod describe;
 mod duration;
 mod error;
 mod explain;
@@ -32,6 +35,7 @@ mod pin;
 mod plain;
 mod progress;
 mod run;
+mod runbook;
 #[cfg(test)]
 mod samples;
 mod session;

@@ -33,6 +33,14 @@ pub(crate) const START_ATTEMPTS: u32 = 5;
 pub(crate) const MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 /// Largest token read from standard input, in bytes.
 pub(crate) const TOKEN_BYTES: u64 = 4 * 1024;
+/// Records of the audit log that `describe` shows.
+pub(crate) const DESCRIBED_RECORDS: u32 = 200;
+/// An answer of the controller, the connection included, that takes longer is slow.
+pub(crate) const SLOW_ANSWER: Duration = Duration::from_secs(2);
+/// An agent whose oldest watch was heard of longer ago than this is worth a warning, in milliseconds.
+pub(crate) const LAG_WARNS_MS: u64 = 15_000;
+/// And longer ago than this: what it says is not of now.
+pub(crate) const LAG_FAILS_MS: u64 = 60_000;
 /// How often the live display is drawn again.
 pub(crate) const REDRAW_INTERVAL: Duration = Duration::from_millis(125);
 /// Ordinals shown at once by the live display, however high the terminal is.

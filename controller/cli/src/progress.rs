@@ -39,6 +39,7 @@ pub(crate) fn standing(migration: &Migration, now: Timestamp, paint: Paint) -> S
         Phase::Preparing => "preparing  ".to_owned(),
         Phase::Paused => paint.text(WARN, "PAUSED") + "  ",
         Phase::Refused => paint.text(BAD, "REFUSED") + "  ",
+        Phase::RolledBack => paint.text(WARN, "ROLLED BACK") + "  ",
         Phase::Running | Phase::Completed => String::new(),
     };
     let time = migration

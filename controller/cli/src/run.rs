@@ -88,7 +88,12 @@ pub fn main() -> ExitCode {
 }
 
 fn run(program: &'static str, terminal: Terminal, cli: Cli) -> Result<(), Failure> {
-    let store = Store::locate(cli.global.config.clone())?;
+    let store = match (&cli.verb, Store::locate(cli.global.config.clone())) {
+        // These ask nobody, so that they work where nobody has a home.
+        (Verb::Completion(args), _) => return command::local::completion(args),
+        (Verb::Man(args), _) => return command::local::man(args),
+        (_, located) => located?,
+    };
     let context = Context { program, terminal, global: cli.global, store };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -105,6 +110,17 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Plan(args) => command::plan::run(context, args).await,
         Verb::Migrate(args) => command::migrate::run(context, args).await,
         Verb::Get(args) => command::get::run(context, args).await,
+        Verb::Describe(args) => command::describe::run(context, args).await,
+        Verb::Pause(args) => command::control::pause(context, args).await,
+        Verb::Resume(args) => command::control::resume(context, args).await,
+        Verb::Rollback(args) => command::control::rollback(context, args).await,
+        Verb::Finish(args) => command::control::finish(context, args).await,
+        Verb::Storage(verb) => command::storage::run(context, verb).await,
+        Verb::Audit(args) => command::audit::run(context, args).await,
+        Verb::Check => command::check::run(context).await,
+        Verb::Runbook(args) => command::runbook::run(context, args).await,
+        Verb::Completion(args) => command::local::completion(&args),
+        Verb::Man(args) => command::local::man(&args),
         Verb::Watch(args) => command::watch::run(context, args).await,
         Verb::Volumes(args) => command::volumes::run(context, args).await,
         Verb::Version(args) => command::version::run(context, &args).await,

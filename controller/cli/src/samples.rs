@@ -34,6 +34,7 @@ pub(crate) fn ordinal(ordinal: u32, step: u32, from: i64) -> Ordinal {
                 name: crate::steps::name(n).to_owned(),
                 started_at: Some(begin(n)),
                 ended_at: (n < step).then(|| begin(n + 1)),
+                message: String::new(),
             })
             .collect(),
     }
@@ -56,6 +57,10 @@ pub(crate) fn migration() -> Migration {
         started_at: Some(at(0)),
         ended_at: None,
         ordinals: vec![ordinal(2, 14, 1_000), moving, ordinal(0, 0, 0)],
+        started_by: "spiffe://ferry.local/role/operator/alice".to_owned(),
+        control: None,
+        certificate: None,
+        deadlines: Vec::new(),
     }
 }
 
@@ -98,6 +103,8 @@ pub(crate) fn plan() -> Plan {
             write("east", "patch StatefulSet db/etcd: replicas 2 → 1"),
             write("west", "create PersistentVolume pvc-0"),
         ],
+        storage_classes: std::collections::BTreeMap::new(),
+        deadlines: Vec::new(),
         expires_at: None,
     }
 }

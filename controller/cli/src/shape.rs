@@ -5,8 +5,16 @@
 //! milliseconds, and what is not there is `null` rather than zero. Lists are an object with `items`. Fields may be
 //! added; none is renamed or removed. Conversions from the wire are in [`crate::wire`].
 
+mod control;
+mod plan;
+
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+
+pub(crate) use control::{
+    AuditPage, AuditRecord, Certificate, Check, CheckReport, Control, StorageDomain, StorageMap, Verdict,
+};
+pub(crate) use plan::{Deadline, Finding, Order, Plan, PlannedVolume, PlannedWrite, Severity};
 
 /// A list, as `kubectl get -o json` prints one.
 #[derive(Debug, Serialize)]
@@ -113,117 +121,9 @@ pub(crate) struct Volume {
     pub(crate) message: String,
 }
 
-/// In which order ordinals move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Order {
-    /// The highest ordinal first.
-    HighestFirst,
-    /// The lowest first: keeps the target's self-healing if the newcomer fails.
-    LowestFirst,
-}
-
-/// How bad a finding is; refusals sort first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Severity {
-    /// The plan cannot run.
-    Refuse,
-    /// It can, and somebody should know.
-    Warn,
-    /// For the record.
-    Note,
-}
-
-/// Result of one check.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Finding {
-    /// K1 to K15 of the handoff protocol, or P: the planner itself.
-    pub(crate) check: String,
-    /// Stable code.
-    pub(crate) code: String,
-    /// How bad.
-    pub(crate) severity: Severity,
-    /// The cluster it was found in; empty if in none.
-    pub(crate) cluster: String,
-    /// What it is about.
-    pub(crate) subject: String,
-    /// What was found.
-    pub(crate) found: String,
-    /// What was expected.
-    pub(crate) expected: String,
-    /// What to do.
-    pub(crate) remedy: String,
-}
-
-/// A volume that moves.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PlannedVolume {
-    /// Ordinal.
-    pub(crate) ordinal: u32,
-    /// Claim.
-    pub(crate) claim: String,
-    /// PersistentVolume.
-    pub(crate) pv: String,
-    /// CSI driver.
-    pub(crate) driver: String,
-    /// `volumeHandle`.
-    pub(crate) handle: String,
-}
-
-/// One API write, in words.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct PlannedWrite {
-    /// The cluster it goes to.
-    pub(crate) cluster: String,
-    /// Verb, kind, name, what changes.
-    pub(crate) write: String,
-}
-
-/// `ferry plan`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Plan {
-    /// What to approve; `null` when the plan is refused.
-    pub(crate) hash: Option<String>,
-    /// Namespace.
-    pub(crate) namespace: String,
-    /// Name of the StatefulSet.
-    pub(crate) workload: String,
-    /// From this cluster.
-    pub(crate) from: String,
-    /// To this cluster.
-    pub(crate) to: String,
-    /// Order.
-    pub(crate) order: Order,
-    /// Ordinals in the order they move.
-    pub(crate) ordinals: Vec<u32>,
-    /// Findings, refusals first.
-    pub(crate) findings: Vec<Finding>,
-    /// Replicas that may be unavailable at once, over both clusters.
-    pub(crate) budget: u32,
-    /// Volumes, ordinals ascending.
-    pub(crate) volumes: Vec<PlannedVolume>,
-    /// API writes, in order.
-    pub(crate) writes: Vec<PlannedWrite>,
-    /// Until when it may be started; `null` when it is refused.
-    #[serde(serialize_with = "optional_instant")]
-    pub(crate) expires_at: Option<Timestamp>,
-}
-
-impl Plan {
-    /// Findings for which it cannot run.
-    pub(crate) fn refusals(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == Severity::Refuse).count()
-    }
-}
-
 /// Where a migration stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
     /// Both clusters are made ready.
     Preparing,
@@ -235,6 +135,8 @@ pub(crate) enum Phase {
     Paused,
     /// Given up before anything moved.
     Refused,
+    /// Everything was given back.
+    RolledBack,
 }
 
 impl Phase {
@@ -246,6 +148,7 @@ impl Phase {
             Self::Completed => "completed",
             Self::Paused => "paused",
             Self::Refused => "refused",
+            Self::RolledBack => "rolled-back",
         }
     }
 }
@@ -280,12 +183,20 @@ pub(crate) struct Migration {
     pub(crate) ended_at: Option<Timestamp>,
     /// Every ordinal, in the order it moves.
     pub(crate) ordinals: Vec<Ordinal>,
+    /// Identity of who started it; empty if the controller does not say.
+    pub(crate) started_by: String,
+    /// What a person asked of it since; `null` when nothing.
+    pub(crate) control: Option<Control>,
+    /// What `finish` found; `null` before.
+    pub(crate) certificate: Option<Certificate>,
+    /// The deadline of each step that has one.
+    pub(crate) deadlines: Vec<Deadline>,
 }
 
 impl Migration {
     /// Whether nothing more will come.
     pub(crate) fn ended(&self) -> bool {
-        self.ended_at.is_some() || matches!(self.phase, Phase::Completed | Phase::Refused)
+        self.ended_at.is_some() || matches!(self.phase, Phase::Completed | Phase::Refused | Phase::RolledBack)
     }
 
     /// Ordinals that have arrived.
@@ -330,6 +241,8 @@ pub(crate) struct Step {
     /// Ended.
     #[serde(serialize_with = "optional_instant")]
     pub(crate) ended_at: Option<Timestamp>,
+    /// What was done: the evidence, in words.
+    pub(crate) message: String,
 }
 
 /// RFC 3339 in UTC with milliseconds.

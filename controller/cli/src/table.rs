@@ -4,15 +4,20 @@
 //! too. Colour is laid over whole lines after the columns are aligned, so that it cannot disturb the alignment. An
 //! empty cell is shown as `<none>` where kubectl would, and left empty where the message is usually empty.
 
+mod control;
+
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
 
 use crate::{
+    checks::version_skew,
     duration::{age, between_ms, elapsed},
     shape::{Cluster, Migration, Ordinal, Phase, Plan, Version, Volume},
     steps,
     terminal::{BAD, FAINT, GOOD, Paint, WARN},
 };
+
+pub(crate) use control::{audit, events, history, storage_domains, storage_maps};
 
 /// Steps with a column of their own in the closing summary: as many as 80 columns of terminal hold.
 const SHOWN_STEPS: usize = 6;
@@ -41,8 +46,14 @@ fn or_none(text: &str) -> String {
     if text.is_empty() { "<none>".to_owned() } else { text.to_owned() }
 }
 
-/// `ferry clusters`.
-pub(crate) fn clusters(clusters: &[Cluster], now: Timestamp, paint: Paint) -> String {
+/// `ferry clusters`; agents of another version than the controller's are marked, if that is known.
+pub(crate) fn clusters(
+    clusters: &[Cluster],
+    server_version: Option<&str>,
+    now: Timestamp,
+    paint: Paint,
+) -> String {
+    let skew = |cluster| server_version.and_then(|version| version_skew(cluster, version));
     let rows = clusters.iter().map(|cluster| {
         let seen = cluster.last_seen_at.map_or_else(|| "never".to_owned(), |at| age(at, now) + " ago");
         [
@@ -54,7 +65,11 @@ pub(crate) fn clusters(clusters: &[Cluster], now: Timestamp, paint: Paint) -> St
             cluster.workloads.to_string(),
             cluster.volumes.to_string(),
             seen,
-            cluster.message.clone(),
+            match skew(cluster) {
+                Some(skew) if cluster.message.is_empty() => skew,
+                Some(skew) => format!("{}; {skew}", cluster.message),
+                None => cluster.message.clone(),
+            },
         ]
     });
     let header =
@@ -62,8 +77,8 @@ pub(crate) fn clusters(clusters: &[Cluster], now: Timestamp, paint: Paint) -> St
     let mut lines = lines(header, rows);
     let head = lines.next().into_iter();
     joined(head.chain(lines.zip(clusters).map(|(line, cluster)| match status(cluster) {
-        "Attached" => line,
-        "Detached" => paint.text(WARN, &line),
+        "Attached" if skew(cluster).is_none() => line,
+        "Attached" | "Detached" => paint.text(WARN, &line),
         _ => paint.text(BAD, &line),
     })))
 }
@@ -138,17 +153,20 @@ pub(crate) fn migrations(migrations: &[Migration], now: Timestamp, paint: Paint)
     joined(head.chain(lines.zip(migrations).map(|(line, migration)| match migration.phase {
         Phase::Paused => paint.text(WARN, &line),
         Phase::Refused => paint.text(BAD, &line),
+        Phase::RolledBack => paint.text(WARN, &line),
         Phase::Preparing | Phase::Running | Phase::Completed => line,
     })))
 }
 
-fn phase(phase: Phase) -> &'static str {
+/// As in the PHASE column.
+pub(crate) fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Preparing => "Preparing",
         Phase::Running => "Running",
         Phase::Completed => "Completed",
         Phase::Paused => "Paused",
         Phase::Refused => "Refused",
+        Phase::RolledBack => "RolledBack",
     }
 }
 

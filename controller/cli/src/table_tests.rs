@@ -24,13 +24,18 @@ fn clusters_as_kubectl_would() {
         message: "node east-3 is not Ready".into(),
     };
     let west = Cluster { name: "west".into(), attached: false, message: String::new(), ..east.clone() };
-    let text = clusters(&[east, west], at(3_000), PLAIN);
+    let text = clusters(&[east.clone(), west], Some("0.1.0"), at(3_000), PLAIN);
     let expected = "\
 NAME   STATUS     KUBERNETES   AGENT   NODES   STATEFULSETS   VOLUMES   LAST SEEN   MESSAGE
 east   Attached   v1.36.1      0.1.0   2/3     4              12        3s ago      node east-3 is not Ready
 west   Detached   v1.36.1      0.1.0   2/3     4              12        3s ago
 ";
     assert_eq!(text, expected, "\n{text}");
+    let skewed = clusters(&[east], Some("0.2.0"), at(3_000), PLAIN);
+    assert!(
+        skewed.ends_with("node east-3 is not Ready; its agent is 0.1.0, the controller 0.2.0\n"),
+        "{skewed}"
+    );
 }
 
 fn volume(ordinal: u32, state: &str) -> Volume {

@@ -150,6 +150,7 @@ fn paused(migration: &Migration, now: Timestamp, paint: Paint) -> String {
 pub(crate) fn headline(migration: &Migration, paint: Paint) -> String {
     let style = match migration.phase {
         Phase::Completed => GOOD,
+        Phase::RolledBack => WARN,
         Phase::Preparing | Phase::Running | Phase::Paused | Phase::Refused => BAD,
     };
     let took = match (migration.started_at, migration.ended_at) {

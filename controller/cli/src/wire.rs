@@ -5,8 +5,12 @@
 //! shown on. An enum value that this version does not know is refused, never guessed (H33 of the handoff protocol):
 //! a newer controller may mean something by it that changes what a person should do.
 
+mod control;
+
 use ferry_proto::admin::v1 as pb;
 use jiff::Timestamp;
+
+pub(crate) use control::{audit, storage_domain, storage_map, storage_map_of};
 
 use crate::{error::Failure, shape, steps};
 
@@ -54,6 +58,7 @@ fn phase(value: i32) -> Result<shape::Phase, Failure> {
         Ok(pb::Phase::Completed) => Ok(shape::Phase::Completed),
         Ok(pb::Phase::Paused) => Ok(shape::Phase::Paused),
         Ok(pb::Phase::Refused) => Ok(shape::Phase::Refused),
+        Ok(pb::Phase::RolledBack) => Ok(shape::Phase::RolledBack),
         Ok(pb::Phase::Unspecified) | Err(_) => Err(not_understood("phase of a migration", value)),
     }
 }
@@ -135,7 +140,13 @@ pub(crate) fn plan(from: pb::Plan) -> Result<shape::Plan, Failure> {
         budget: from.budget,
         volumes: from.volumes.into_iter().map(planned_volume).collect(),
         writes: from.writes.into_iter().map(planned_write).collect(),
+        storage_classes: classes(from.storage_classes),
+        deadlines: from.deadlines.into_iter().map(deadline).collect(),
     })
+}
+
+fn classes(from: std::collections::HashMap<String, String>) -> std::collections::BTreeMap<String, String> {
+    from.into_iter().map(|(source, target)| (clean(&source), clean(&target))).collect()
 }
 
 fn planned_volume(from: pb::PlannedVolume) -> shape::PlannedVolume {
@@ -167,6 +178,10 @@ pub(crate) fn migration(from: pb::Migration) -> Result<shape::Migration, Failure
         started_at: at(from.started_unix_ms),
         ended_at: at(from.ended_unix_ms),
         ordinals: from.ordinals.into_iter().map(ordinal).collect(),
+        started_by: clean(&from.started_by),
+        control: from.control.map(control::control),
+        certificate: from.certificate.map(control::certificate),
+        deadlines: from.deadlines.into_iter().map(deadline).collect(),
     })
 }
 
@@ -192,7 +207,14 @@ fn step(from: pb::StepTime) -> shape::Step {
         name: steps::name(from.step).to_owned(),
         started_at: at(from.started_unix_ms),
         ended_at: at(from.ended_unix_ms),
+        message: clean(&from.message),
     }
+}
+
+fn deadline(from: pb::StepDeadline) -> shape::Deadline {
+    let said = clean(&from.step_name);
+    let name = if said.is_empty() { steps::name(from.step).to_owned() } else { said };
+    shape::Deadline { step: from.step, name, deadline_ms: from.deadline_ms }
 }
 
 #[cfg(test)]

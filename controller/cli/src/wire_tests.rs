@@ -46,11 +46,20 @@ fn json_shapes_are_stable() {
                 step: 5,
                 started_unix_ms: 1_790_000_000_500,
                 ended_unix_ms: 1_790_000_001_000,
+                message: "pod etcd-2 is gone".into(),
             }],
         }],
         started_unix_ms: 1_790_000_000_000,
         ended_unix_ms: 0,
         plan_hash: "ab".into(),
+        started_by: "spiffe://ferry.local/role/operator/alice".into(),
+        control: Some(pb::Control {
+            paused_by: "bob".into(),
+            rollback: "all".into(),
+            ..pb::Control::default()
+        }),
+        certificate: None,
+        deadlines: vec![pb::StepDeadline { step: 10, step_name: String::new(), deadline_ms: 300_000 }],
     };
     let json = serde_json::to_value(migration(from).unwrap()).unwrap();
     let expected = serde_json::json!({
@@ -63,8 +72,15 @@ fn json_shapes_are_stable() {
             "steps": [{
                 "step": 5, "name": "stop",
                 "startedAt": "2026-09-21T14:13:20.500Z", "endedAt": "2026-09-21T14:13:21.000Z",
+                "message": "pod etcd-2 is gone",
             }],
         }],
+        "startedBy": "spiffe://ferry.local/role/operator/alice",
+        "control": {
+            "pausedBy": "bob", "pausedAt": null, "stopped": false, "rollback": "all", "rollbackBy": "",
+        },
+        "certificate": null,
+        "deadlines": [{ "step": 10, "name": "start", "deadlineMs": 300_000 }],
     });
     assert_eq!(json, expected);
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{ClaimedVolume, Description, Manifest, NodeIdentity, OrdinalEpoch};
+use crate::facts::{ClaimedVolume, Description, FinishedOrdinal, Manifest, NodeIdentity, OrdinalEpoch};
 use crate::ids::{CommandId, Epoch, MigrationId, Ordinal, VolumeId, Workload};
 use crate::slice::Slice;
 
@@ -36,13 +36,24 @@ pub struct Command {
 #[serde(rename_all = "kebab-case")]
 pub enum CommandBody {
     /// Read-only: describe the workload and check it as a source.
-    InspectSource,
+    InspectSource {
+        /// Pod networks that the target's cluster declared.
+        target_pod_cidrs: Vec<String>,
+    },
     /// Read-only: check this cluster as the target of a described workload.
     InspectTarget {
         /// The workload, as its source describes it.
         description: Box<Description>,
         /// UIDs of objects here that the ledger knows as ours.
         known_uids: Vec<String>,
+        /// Ordinals that would move, ascending; the description may have more than these.
+        ordinals: Vec<Ordinal>,
+        /// Names of StorageClasses here for the source's, where they differ.
+        storage_classes: BTreeMap<String, String>,
+        /// Pod networks that the source's cluster declared.
+        source_pod_cidrs: Vec<String>,
+        /// Pod networks that this cluster declared.
+        pod_cidrs: Vec<String>,
     },
     /// Section 4, source side.
     PrepareSource {
@@ -129,6 +140,54 @@ pub enum CommandBody {
         /// With `last` on the target: the originals, as the source's StatefulSet carries them.
         originals: Option<Manifest>,
     },
+    /// Undo of steps 9 and 10 on the target: what was adopted goes, and nothing of an earlier epoch happens any more.
+    Fence {
+        /// The ordinal.
+        ordinal: Ordinal,
+        /// UID of the StatefulSet here.
+        stateful_set_uid: String,
+        /// The slice with the ordinal, as an adoption leaves it.
+        from_slice: Slice,
+        /// The slice without it, as it was before.
+        to_slice: Slice,
+        /// The claims and volumes as they were granted.
+        volumes: Vec<ClaimedVolume>,
+    },
+    /// Undo of steps 5 to 8 on the source.
+    Reclaim {
+        /// The ordinal.
+        ordinal: Ordinal,
+        /// UID of the StatefulSet here.
+        stateful_set_uid: String,
+        /// The slice without the ordinal, as a release leaves it.
+        from_slice: Slice,
+        /// The slice with it, as it was before.
+        to_slice: Slice,
+        /// The claims and volumes as the ledger recorded them.
+        volumes: Vec<ClaimedVolume>,
+    },
+    /// Undo of section 4.
+    Unprepare {
+        /// Whether this cluster is the migration's target.
+        target: bool,
+        /// UID of the StatefulSet here; empty on a target whose preparation was begun and gave no evidence.
+        stateful_set_uid: String,
+        /// The source's StatefulSet with its originals; none if its preparation was begun and gave no evidence.
+        originals: Option<Manifest>,
+        /// Every ordinal with the epoch to keep.
+        epochs: Vec<OrdinalEpoch>,
+    },
+    /// Section 5, "Ending", on the source of a migration that moved the whole slice.
+    Finish {
+        /// UID of the StatefulSet here.
+        stateful_set_uid: String,
+        /// Every ordinal that moved, ascending.
+        ordinals: Vec<FinishedOrdinal>,
+        /// Tombstones go too.
+        accept: bool,
+        /// How long to see that nothing makes the StatefulSet anew, in milliseconds.
+        watch_ms: u32,
+    },
 }
 
 impl CommandBody {
@@ -136,7 +195,7 @@ impl CommandBody {
     #[must_use]
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::InspectSource => "inspect-source",
+            Self::InspectSource { .. } => "inspect-source",
             Self::InspectTarget { .. } => "inspect-target",
             Self::PrepareSource { .. } => "prepare-source",
             Self::PrepareTarget { .. } => "prepare-target",
@@ -145,6 +204,10 @@ impl CommandBody {
             Self::Adopt { .. } => "adopt",
             Self::Retire { .. } => "retire",
             Self::Settle { .. } => "settle",
+            Self::Fence { .. } => "fence",
+            Self::Reclaim { .. } => "reclaim",
+            Self::Unprepare { .. } => "unprepare",
+            Self::Finish { .. } => "finish",
         }
     }
 }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::command::Command;
 use crate::facts::{OrdinalEpoch, StepState};
 use crate::ids::{ClusterName, CommandId, MigrationId, Ordinal, ServiceName, TokenHash, VolumeId};
-use crate::migration::{Event, Migration, Setback, Work};
+use crate::migration::{Ask, Certificate, Event, Migration, Setback, Work};
 use crate::plan::PlanRecord;
-use crate::state::ClusterRecord;
+use crate::state::{ClusterRecord, Finishing};
+use crate::storage::{StorageDomain, StorageMap};
 use crate::time::Millis;
 use crate::tokens::Token;
 use crate::volume::VolumeSeen;
@@ -131,6 +132,60 @@ pub enum Entry {
         /// When.
         at: Millis,
     },
+    /// An admin said which array a driver of a cluster reaches.
+    StorageDomainSet {
+        /// What was said.
+        set: StorageDomain,
+    },
+    /// An admin set a mapping of StorageClasses.
+    StorageMapAdded {
+        /// The mapping.
+        map: StorageMap,
+    },
+    /// An admin took a mapping of StorageClasses away.
+    StorageMapRemoved {
+        /// The mapping.
+        map: StorageMap,
+    },
+    /// Somebody asked something of a running migration.
+    Controlled {
+        /// The migration.
+        migration: MigrationId,
+        /// What.
+        asked: Ask,
+        /// Identity.
+        by: String,
+        /// When.
+        at: Millis,
+    },
+    /// The step that is under way takes longer than its deadline.
+    DeadlinePassed {
+        /// The migration.
+        migration: MigrationId,
+    },
+    /// These clusters report and import a Service's endpoints no longer.
+    ServiceUngoverned {
+        /// The Service.
+        service: ServiceName,
+        /// The clusters.
+        clusters: Vec<ClusterName>,
+    },
+    /// A completed migration is to be finished: the command is being sent (I6).
+    FinishAsked {
+        /// The migration.
+        migration: MigrationId,
+        /// What is asked.
+        finishing: Box<Finishing>,
+    },
+    /// The source answered; it is asked no more.
+    FinishAnswered {
+        /// The migration.
+        migration: MigrationId,
+        /// What it found; none when it would not or could not look.
+        certificate: Option<Box<Certificate>>,
+    },
+    /// For the audit log alone: who did what, on what, and how it ended. Changes no state.
+    Audited(Box<AuditRecord>),
     /// What a migration waits for is not what it was.
     Said {
         /// The migration.
@@ -138,6 +193,25 @@ pub enum Entry {
         /// What it waits for; empty: it simply runs.
         message: String,
     },
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// When.
+    pub at: Millis,
+    /// Identity of who asked; `controller` for what followed from that.
+    pub by: String,
+    /// What was done: `create-token`, `start-migration`, `owner-changed`, ...
+    pub action: String,
+    /// On what: a token's subject, a workload and ordinal, a cluster and driver.
+    pub subject: String,
+    /// The migration it belongs to.
+    pub migration: Option<MigrationId>,
+    /// `done`, or the code of the refusal.
+    pub result: String,
+    /// In words.
+    pub message: String,
 }
 
 impl Entry {
@@ -151,14 +225,23 @@ impl Entry {
             | Self::SetBack { migration, .. }
             | Self::Moved { migration, .. }
             | Self::StepReported { migration, .. }
+            | Self::Controlled { migration, .. }
+            | Self::DeadlinePassed { migration }
+            | Self::FinishAsked { migration, .. }
+            | Self::FinishAnswered { migration, .. }
             | Self::Said { migration, .. } => Some(migration),
             Self::ClusterAttached { .. }
+            | Self::StorageDomainSet { .. }
+            | Self::StorageMapAdded { .. }
+            | Self::StorageMapRemoved { .. }
+            | Self::Audited(_)
             | Self::VolumesSeen { .. }
             | Self::TokenCreated { .. }
             | Self::TokenRedeemed { .. }
             | Self::InspectionNumbered { .. }
             | Self::PlanMade { .. }
-            | Self::ServiceGoverned { .. } => None,
+            | Self::ServiceGoverned { .. }
+            | Self::ServiceUngoverned { .. } => None,
         }
     }
 }

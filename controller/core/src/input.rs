@@ -4,9 +4,12 @@
 //! ignored, so a replaced stream cannot speak any more. What a cluster says about another cluster is not believed:
 //! the shell fills `cluster` from the certificate, never from the message.
 
+use std::collections::BTreeMap;
+
 use crate::facts::{EndpointsReport, Health, Inventory, MirrorApplied, Outcome, Progress, Resync};
-use crate::ids::{ClusterName, MigrationId, PlanHash, RequestId, Session, TokenHash, Workload};
+use crate::ids::{ClusterName, MigrationId, Ordinal, PlanHash, RequestId, Session, TokenHash, Workload};
 use crate::plan::Order;
+use crate::storage::{StorageDomain, StorageMap};
 use crate::time::Millis;
 use crate::tokens::Subject;
 
@@ -105,6 +108,8 @@ pub enum Request {
         subject: Subject,
         /// From this moment on it is worth nothing.
         expires_at: Millis,
+        /// Identity of who makes it, for the record.
+        by: String,
     },
     /// Use a join token up.
     RedeemToken {
@@ -131,6 +136,64 @@ pub enum Request {
         /// Its id.
         id: MigrationId,
     },
+    /// Stop at the next safe point.
+    PauseMigration {
+        /// Its id.
+        id: MigrationId,
+        /// Identity of who asks, for the record.
+        by: String,
+    },
+    /// Go on after a pause, or ask again at once what only a person could help with.
+    ResumeMigration {
+        /// Its id.
+        id: MigrationId,
+        /// Identity of who asks, for the record.
+        by: String,
+    },
+    /// Give the ordinal in flight back, or everything.
+    RollbackMigration {
+        /// Its id.
+        id: MigrationId,
+        /// Every ordinal that moved and the preparation too, not only the ordinal in flight.
+        all: bool,
+        /// Identity of who asks, for the record.
+        by: String,
+    },
+    /// End a completed migration in its source. Answered when that cluster has, within
+    /// [`crate::limits::FINISH_DEADLINE_MS`].
+    FinishMigration {
+        /// Its id.
+        id: MigrationId,
+        /// Tombstones go too.
+        accept: bool,
+        /// Identity of who asks, for the record.
+        by: String,
+    },
+    /// Say which array a CSI driver of a cluster reaches.
+    SetStorageDomain {
+        /// The cluster, driver and domain; an empty domain: the driver's name again.
+        set: StorageDomain,
+        /// Identity of who asks, for the record.
+        by: String,
+    },
+    /// The storage domains that were set.
+    ListStorageDomains,
+    /// Set which StorageClass of a target stands for one of a source; one of the same key is replaced.
+    AddStorageMap {
+        /// The mapping.
+        map: StorageMap,
+        /// Identity of who asks, for the record.
+        by: String,
+    },
+    /// Take such a mapping away; its target class is ignored.
+    RemoveStorageMap {
+        /// The mapping.
+        map: StorageMap,
+        /// Identity of who asks, for the record.
+        by: String,
+    },
+    /// The mappings that were set.
+    ListStorageMaps,
 }
 
 /// What to move, and where.
@@ -144,6 +207,12 @@ pub struct PlanRequest {
     pub to: ClusterName,
     /// In which order.
     pub order: Order,
+    /// Only these: a contiguous run at the edge of the slice where the order begins; empty for all.
+    pub ordinals: Vec<Ordinal>,
+    /// StorageClasses of the target by those of the source that they stand for, beyond the mappings that are set.
+    pub storage_classes: BTreeMap<String, String>,
+    /// Deadlines that are to differ from the defaults, by step, in milliseconds.
+    pub deadlines: BTreeMap<u32, u64>,
 }
 
 /// Which volumes; none means any.

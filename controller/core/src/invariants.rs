@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::command::{Command, CommandBody};
 use crate::ids::{ClusterName, MigrationId, Ordinal, VolumeId, Workload};
 use crate::limits;
-use crate::migration::{Migration, Stage, Work};
+use crate::migration::{Migration, Phase, Stage, Work};
 use crate::state::State;
 use crate::volume::{Custody, OrdinalRecord, WorkloadRecord};
 
@@ -64,6 +64,10 @@ impl State {
         let ended = self.migrations.values().filter(|migration| migration.phase.is_over()).count();
         holds(ended <= limits::ENDED_MIGRATIONS, || format!("{ended} ended migrations are kept"))?;
         holds(self.plans.len() <= limits::PLANS, || format!("{} plans are kept", self.plans.len()))?;
+        for id in self.finishing.keys() {
+            let completed = self.migrations.get(id).is_some_and(|of| of.phase == Phase::Completed);
+            holds(completed, || format!("{id} is being finished and is not completed"))?;
+        }
         for (id, migration) in &self.migrations {
             let runs = self.work.contains_key(id);
             holds(runs != migration.phase.is_over(), || format!("{id} is listed as running and does not"))?;
@@ -103,13 +107,21 @@ fn check_slices(migration: &Migration, work: &Work) -> Result<(), Broken> {
             format!("I3: {id}: the handoff overlaps")
         })?;
     }
-    let all: BTreeSet<Ordinal> = migration.ordinals.iter().map(|of| of.ordinal).collect();
+    let all: BTreeSet<Ordinal> = match work.span.is_empty() {
+        true => migration.ordinals.iter().map(|of| of.ordinal).collect(),
+        false => work.span.ordinals().collect(),
+    };
     holds(run == all, || format!("I3: {id}: the slices hold {run:?}; expected {all:?}"))
 }
 
 /// Each ordinal belongs to whom the slices say, and at most one is in between (I2, I4).
 fn check_custody(migration: &Migration, work: &Work, record: &WorkloadRecord) -> Result<(), Broken> {
     let id = &migration.id;
+    let sides = (work.source(migration), work.target(migration));
+    let of_migration = match work.reversed {
+        false => (work.source_slice, work.target_slice),
+        true => (work.target_slice, work.source_slice),
+    };
     for (index, of) in migration.ordinals.iter().enumerate() {
         let ordinal = of.ordinal;
         let known = record.ordinals.get(&ordinal);
@@ -117,30 +129,44 @@ fn check_custody(migration: &Migration, work: &Work, record: &WorkloadRecord) ->
         let handoff = work.handoff.as_ref().filter(|handoff| handoff.ordinal == ordinal);
         let fits = match (&known.custody, handoff) {
             (Custody::Owned { cluster }, None) if *cluster == migration.to => {
-                index < work.moved && work.target_slice.contains(ordinal)
+                index < work.moved && of_migration.1.contains(ordinal)
             }
             (Custody::Owned { cluster }, None) if *cluster == migration.from => {
-                index >= work.moved && work.source_slice.contains(ordinal)
+                index >= work.moved && of_migration.0.contains(ordinal)
             }
             (Custody::Releasing { from, to }, Some(handoff)) => {
-                (from, to) == (&migration.from, &migration.to)
+                (from, to) == sides
+                    && work.current() == Some(index)
                     && known.epoch == handoff.epoch
                     && handoff.released.is_none()
                     && work.source_slice.contains(ordinal)
                     && matches!(work.stage, Stage::Holding | Stage::Releasing)
             }
             (Custody::Granted { from, to }, Some(handoff)) => {
-                (from, to) == (&migration.from, &migration.to)
+                (from, to) == sides
+                    && work.current() == Some(index)
                     && known.epoch == handoff.epoch
                     && handoff.released.as_ref().is_some_and(|released| released.detached)
                     && !work.source_slice.contains(ordinal)
-                    && !matches!(work.stage, Stage::Holding | Stage::Releasing)
+                    && !matches!(work.stage, Stage::Holding | Stage::Releasing | Stage::Reclaiming)
             }
-            (Custody::Owned { .. } | Custody::Releasing { .. } | Custody::Granted { .. }, _) => false,
+            (Custody::Reclaiming { from, to }, Some(handoff)) => {
+                (from, to) == sides
+                    && work.current() == Some(index)
+                    && known.epoch == handoff.epoch
+                    && !work.target_slice.contains(ordinal)
+                    && work.stage == Stage::Reclaiming
+            }
+            (
+                Custody::Owned { .. }
+                | Custody::Releasing { .. }
+                | Custody::Granted { .. }
+                | Custody::Reclaiming { .. },
+                _,
+            ) => false,
         };
         holds(fits, || format!("I2: {id}: ordinal {ordinal} is {known:?} in stage {:?}", work.stage))?;
-        let manifests = work.volumes.contains_key(&ordinal);
-        holds(manifests == (index >= work.moved), || format!("{id}: manifests of ordinal {ordinal}"))?;
+        holds(work.volumes.contains_key(&ordinal), || format!("{id}: no manifests of ordinal {ordinal}"))?;
     }
     Ok(())
 }
@@ -153,13 +179,24 @@ fn check_command(
     (cluster, command): (&ClusterName, &Command),
 ) -> Result<(), Broken> {
     let id = &command.id;
-    let side = (*cluster == migration.from, *cluster == migration.to);
+    let side = (cluster == work.source(migration), cluster == work.target(migration));
     let of = |ordinal: Ordinal| -> Result<&OrdinalRecord, Broken> {
         record.ordinals.get(&ordinal).ok_or_else(|| format!("{id}: ordinal {ordinal} is not in the ledger"))
     };
     let epochs_fit = |ordinal: Ordinal| -> Result<bool, Broken> { Ok(of(ordinal)?.epoch == command.epoch) };
     let fits = match &command.body {
-        CommandBody::InspectSource | CommandBody::InspectTarget { .. } => false,
+        CommandBody::InspectSource { .. }
+        | CommandBody::InspectTarget { .. }
+        | CommandBody::Finish { .. } => false,
+        CommandBody::Fence { ordinal, .. } | CommandBody::Reclaim { ordinal, .. } => {
+            epochs_fit(*ordinal)? && undo_fits(work, &of(*ordinal)?.custody, side, &command.body)
+        }
+        CommandBody::Unprepare { target, .. } => {
+            *target == (*cluster == migration.to)
+                && work.stage == Stage::Unpreparing
+                && work.moved == 0
+                && work.handoff.is_none()
+        }
         CommandBody::PrepareSource { .. } => side.0 && work.stage == Stage::PreparingSource,
         CommandBody::PrepareTarget { .. } => side.1 && work.stage == Stage::PreparingTarget,
         CommandBody::Hold { ordinal, source, max_unavailable, slice, .. } => {
@@ -197,11 +234,30 @@ fn check_command(
         }
         CommandBody::Settle { max_unavailable, target, .. } => {
             let (of_source, of_target) = work.budgets();
-            let expected = if *target { of_target } else { of_source };
-            *target == side.1 && work.handoff.is_none() && *max_unavailable == expected
+            let expected = if side.1 { of_target } else { of_source };
+            *target == (*cluster == migration.to) && work.handoff.is_none() && *max_unavailable == expected
         }
     };
     holds(fits, || {
         format!("{id} is out in {cluster} at stage {:?}, which the ledger does not allow", work.stage)
     })
+}
+
+/// Fence before taking back: the source takes nothing that the target may still take.
+fn undo_fits(work: &Work, custody: &Custody, side: (bool, bool), body: &CommandBody) -> bool {
+    match body {
+        CommandBody::Fence { ordinal, to_slice, .. } => {
+            side.1
+                && work.stage == Stage::Fencing
+                && matches!(custody, Custody::Granted { .. })
+                && !to_slice.contains(*ordinal)
+        }
+        CommandBody::Reclaim { ordinal, to_slice, .. } => {
+            side.0
+                && matches!(custody, Custody::Reclaiming { .. })
+                && to_slice.contains(*ordinal)
+                && to_slice.is_disjoint(work.target_slice)
+        }
+        _ => false,
+    }
 }

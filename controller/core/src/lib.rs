@@ -22,6 +22,7 @@ pub mod input;
 mod inspection;
 mod invariants;
 pub mod limits;
+pub mod measure;
 pub mod migration;
 pub mod observed;
 pub mod plan;
@@ -30,6 +31,7 @@ pub mod rejection;
 pub mod reply;
 pub mod slice;
 pub mod state;
+pub mod storage;
 #[cfg(test)]
 mod tests;
 pub mod time;
@@ -39,17 +41,18 @@ pub mod volume;
 pub use crate::core::Core;
 pub use command::{Command, CommandBody};
 pub use effect::{Decision, Effect};
-pub use entry::Entry;
+pub use entry::{AuditRecord, Entry};
 pub use ids::{
     ClusterName, CommandId, Epoch, MigrationId, Ordinal, PlanHash, RequestId, ServiceName, Session,
     TokenHash, VolumeId, Workload,
 };
 pub use input::{Input, Request};
-pub use migration::{Migration, OrdinalProgress, Phase, StepTime};
+pub use migration::{AskedBy, Certificate, Control, Migration, OrdinalProgress, Phase, StepTime};
 pub use observed::Observed;
 pub use plan::{Order, Plan};
 pub use rejection::Rejection;
 pub use reply::Reply;
 pub use slice::Slice;
 pub use state::State;
+pub use storage::{Storage, StorageDomain, StorageMap};
 pub use time::Millis;

@@ -18,6 +18,29 @@ pub const ORDINALS: usize = 1_000;
 pub const INSPECTIONS: usize = 64;
 /// A plan or start that is not answered by agents within this time is rejected as silent.
 pub const INSPECTION_DEADLINE_MS: u64 = 60_000;
+/// A finish that is not answered by the source's agent within this time is rejected as silent; it goes on there.
+pub const FINISH_DEADLINE_MS: u64 = 60_000;
+/// How long the source is watched after its StatefulSet went, to see that nothing makes it anew.
+pub const FINISH_WATCH_MS: u32 = 10_000;
+/// Storage domains and mappings that can be set; more are refused as busy.
+pub const STORAGE_SETTINGS: usize = 1_000;
+/// How long each step may take before a person is told, unless the plan says otherwise: (step of handoff.md section 5,
+/// milliseconds). Those that are not here take no time of their own.
+pub const STEP_DEADLINES_MS: [(u32, u64); 9] = [
+    (2, 5 * 60_000),
+    (3, 10 * 60_000),
+    (5, 10 * 60_000),
+    (6, 10 * 60_000),
+    (7, 5 * 60_000),
+    (9, 5 * 60_000),
+    (10, 10 * 60_000),
+    (11, 10 * 60_000),
+    (12, 5 * 60_000),
+];
+/// Shortest deadline of a step.
+pub const STEP_DEADLINE_LEAST_MS: u64 = 1_000;
+/// Longest deadline of a step.
+pub const STEP_DEADLINE_MOST_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 /// Join tokens kept; more are refused as busy.
 pub const TOKENS: usize = 1_000;
 /// Volumes of one inventory that are looked at.
@@ -28,6 +51,8 @@ pub const MISSING_VOLUMES: usize = 1_000;
 pub const ENDPOINTS: usize = 1_000;
 /// Characters of a message kept for people.
 pub const MESSAGE_CHARS: usize = 1_000;
+/// Lines kept of what undoing a preparation left in one cluster.
+pub const LEFT_LINES: usize = 100;
 /// Step times kept for one ordinal.
 pub const STEP_TIMES: usize = 64;
 
@@ -52,6 +77,14 @@ pub const RELEASE_TIMEOUT_MS: u64 = 10 * 60 * 1000;
 pub const ADOPT_TIMEOUT_MS: u64 = 10 * 60 * 1000;
 /// Time an agent has for a retirement.
 pub const RETIRE_TIMEOUT_MS: u64 = 2 * 60 * 1000;
+/// Time an agent has for a fence.
+pub const FENCE_TIMEOUT_MS: u64 = 10 * 60 * 1000;
+/// Time an agent has for a reclamation.
+pub const RECLAIM_TIMEOUT_MS: u64 = 10 * 60 * 1000;
+/// Time an agent has to undo a preparation.
+pub const UNPREPARE_TIMEOUT_MS: u64 = 5 * 60 * 1000;
+/// Time an agent has for a finish.
+pub const FINISH_TIMEOUT_MS: u64 = 50_000;
 /// Time an agent has for settling.
 pub const SETTLE_TIMEOUT_MS: u64 = 60_000;
 

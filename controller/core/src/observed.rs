@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::Action;
 use crate::facts::{EndpointsReport, Health, InventoryWorkload, KeptEpoch};
-use crate::ids::{ClusterName, Ordinal, ServiceName, Session, Workload};
+use crate::ids::{ClusterName, MigrationId, Ordinal, RequestId, ServiceName, Session, Workload};
 use crate::inspection::Inspection;
 use crate::time::Millis;
 
@@ -18,6 +19,19 @@ pub struct Observed {
     pub(crate) clusters: BTreeMap<ClusterName, ObservedCluster>,
     /// Requests that wait for agents, by their number.
     pub(crate) inspections: BTreeMap<u64, Inspection>,
+    /// What requests without an answer are about to change, for the audit log.
+    pub(crate) actions: BTreeMap<RequestId, Action>,
+    /// Requests that wait for a source to be finished.
+    pub(crate) finishers: BTreeMap<RequestId, Finisher>,
+}
+
+/// A request that waits for a source to be finished; lost at a restart, and asked again then.
+#[derive(Clone, Debug)]
+pub(crate) struct Finisher {
+    /// The migration.
+    pub(crate) migration: MigrationId,
+    /// Then it is answered that the source is silent; the command stays out.
+    pub(crate) deadline: Millis,
 }
 
 /// One cluster, as its agent sees it.

@@ -48,6 +48,12 @@ pub struct Plan {
     pub writes: Vec<PlannedWrite>,
     /// Until when it may be started.
     pub expires_at: Millis,
+    /// StorageClasses of the target by those of the source that they stand for.
+    #[serde(default)]
+    pub storage_classes: BTreeMap<String, String>,
+    /// How long a step may take before a person is told: by step of handoff.md section 5, in milliseconds.
+    #[serde(default)]
+    pub deadlines: BTreeMap<u32, u64>,
 }
 
 /// A volume that moves.

@@ -46,6 +46,33 @@ pub enum Rejection {
     /// The token is too old.
     #[error("{0}")]
     TokenExpired(String),
+    /// Somebody paused it already.
+    #[error("{0}")]
+    AlreadyPaused(String),
+    /// It is not paused.
+    #[error("{0}")]
+    NotPaused(String),
+    /// No ordinal is in between.
+    #[error("{0}")]
+    NothingInFlight(String),
+    /// The ordinal in flight is at step 12 or later: it completes.
+    #[error("{0}")]
+    PastReturn(String),
+    /// It has ended, or is ending.
+    #[error("{0}")]
+    AlreadyOver(String),
+    /// It is being given back already.
+    #[error("{0}")]
+    AlreadyRollingBack(String),
+    /// Only a completed migration of a whole slice can be finished.
+    #[error("{0}")]
+    NotCompleted(String),
+    /// The cluster refused, and only a person can help.
+    #[error("{0}")]
+    ClusterRefused(String),
+    /// A name or a value in the request cannot be.
+    #[error("{0}")]
+    Invalid(String),
 }
 
 impl Rejection {
@@ -65,6 +92,15 @@ impl Rejection {
             Self::TokenUnknown(_) => "token-unknown",
             Self::TokenUsed(_) => "token-used",
             Self::TokenExpired(_) => "token-expired",
+            Self::AlreadyPaused(_) => "already-paused",
+            Self::NotPaused(_) => "not-paused",
+            Self::NothingInFlight(_) => "nothing-in-flight",
+            Self::PastReturn(_) => "past-return",
+            Self::AlreadyOver(_) => "already-over",
+            Self::AlreadyRollingBack(_) => "already-rolling-back",
+            Self::NotCompleted(_) => "not-completed",
+            Self::ClusterRefused(_) => "cluster-refused",
+            Self::Invalid(_) => "invalid",
         }
     }
 
@@ -83,7 +119,16 @@ impl Rejection {
             | Self::MigrationUnknown(_)
             | Self::TokenUnknown(_)
             | Self::TokenUsed(_)
-            | Self::TokenExpired(_) => false,
+            | Self::TokenExpired(_)
+            | Self::AlreadyPaused(_)
+            | Self::NotPaused(_)
+            | Self::NothingInFlight(_)
+            | Self::PastReturn(_)
+            | Self::AlreadyOver(_)
+            | Self::AlreadyRollingBack(_)
+            | Self::NotCompleted(_)
+            | Self::ClusterRefused(_)
+            | Self::Invalid(_) => false,
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::ids::{ClusterName, Epoch, Ordinal, VolumeId, Workload};
 use crate::migration::Migration;
 use crate::plan::Plan;
 use crate::rejection::Rejection;
+use crate::storage::{StorageDomain, StorageMap};
 use crate::time::Millis;
 use crate::tokens::Subject;
 
@@ -28,8 +29,12 @@ pub enum Reply {
     Volumes(Vec<VolumeView>),
     /// Newest first.
     Migrations(Vec<Migration>),
-    /// As it is now.
+    /// As it is now; also the answer to pause, resume, rollback and finish.
     Migration(Box<Migration>),
+    /// The storage domains as they are now, by cluster and driver.
+    StorageDomains(Vec<StorageDomain>),
+    /// The mappings of StorageClasses as they are now, by clusters, namespace and class.
+    StorageMaps(Vec<StorageMap>),
     /// It is refused, and why.
     Rejected(Rejection),
 }

@@ -8,11 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::{Command, CommandBody};
 use crate::entry::Entry;
 use crate::ids::{ClusterName, MigrationId, PlanHash, ServiceName, Workload};
 use crate::limits;
-use crate::migration::{Migration, Work, apply_event, apply_step_report};
+use crate::migration::{Migration, Work, apply_ask, apply_event, apply_step_report, asked_by};
 use crate::plan::PlanRecord;
+use crate::storage::Storage;
 use crate::time::Millis;
 use crate::tokens::Tokens;
 use crate::volume::Ledger;
@@ -30,6 +32,29 @@ pub struct ClusterRecord {
     pub pod_cidrs: Vec<String>,
     /// When it last attached.
     pub attached_at: Millis,
+}
+
+/// A completed migration whose source is asked to end it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finishing {
+    /// The source.
+    pub cluster: ClusterName,
+    /// The command that is out.
+    pub command: Command,
+    /// Identity of who asked.
+    pub by: String,
+}
+
+/// What may be under way from now on, whatever becomes of the command.
+fn note_sent(work: &mut Work, cluster: &ClusterName, body: &CommandBody) {
+    match (body, work.handoff.as_mut()) {
+        (CommandBody::Release { .. }, Some(handoff)) => handoff.release_sent = true,
+        (CommandBody::Adopt { .. }, Some(handoff)) => handoff.adopt_sent = true,
+        (CommandBody::PrepareSource { .. } | CommandBody::PrepareTarget { .. }, _) => {
+            work.prepared.insert(cluster.clone());
+        }
+        _ => {}
+    }
 }
 
 /// The durable state.
@@ -55,6 +80,15 @@ pub struct State {
     pub work: BTreeMap<MigrationId, Work>,
     /// How often this ledger was restored from a backup.
     pub restores: u64,
+    /// Completed migrations that are being finished.
+    #[serde(default)]
+    pub finishing: BTreeMap<MigrationId, Finishing>,
+    /// Finishes asked for so far: numbers the next one.
+    #[serde(default)]
+    pub finishes: u64,
+    /// What admins said about storage.
+    #[serde(default)]
+    pub storage: Storage,
 }
 
 impl State {
@@ -87,6 +121,7 @@ impl State {
     ///
     /// # Panics
     /// On an entry that does not fit the state: a bug, never a matter of input.
+    #[expect(clippy::too_many_lines, reason = "exhaustive: one short arm for each kind of entry")]
     pub fn apply(&mut self, entry: &Entry) {
         match entry {
             Entry::ClusterAttached { cluster, record } => {
@@ -110,6 +145,7 @@ impl State {
                 let slot = work.slots.entry(cluster.clone()).or_default();
                 assert!(slot.pending.is_none(), "{migration}: two commands at once in {cluster}");
                 slot.pending = Some((**command).clone());
+                note_sent(work, cluster, &command.body);
             }
             Entry::CommandAnswered { migration, cluster, command_id } => {
                 let slot = self.work_mut(migration).slots.entry(cluster.clone()).or_default();
@@ -126,6 +162,37 @@ impl State {
             Entry::StepReported { migration, ordinal, step, state, message, at } => {
                 apply_step_report(self, migration, *ordinal, (*step, *state, message), *at);
             }
+            Entry::ServiceUngoverned { service, clusters } => {
+                if let Some(known) = self.governed.get_mut(service) {
+                    known.retain(|cluster| !clusters.contains(cluster));
+                    if known.len() < 2 {
+                        self.governed.remove(service);
+                    }
+                }
+            }
+            Entry::Controlled { migration, asked, by, at } => {
+                apply_ask(self, migration, *asked, &asked_by(by, *at));
+            }
+            Entry::DeadlinePassed { migration } => self.work_mut(migration).overdue = true,
+            Entry::FinishAsked { migration, finishing } => {
+                self.finishes += 1;
+                self.finishing.insert(migration.clone(), (**finishing).clone());
+            }
+            Entry::FinishAnswered { migration, certificate } => {
+                self.finishing.remove(migration);
+                if let (Some(migration), Some(_)) = (self.migrations.get_mut(migration), certificate) {
+                    migration.certificate.clone_from(certificate);
+                }
+            }
+            Entry::StorageDomainSet { set } => {
+                let before = self.storage.domain(&set.cluster, &set.driver);
+                self.storage.set_domain(set);
+                let after = self.storage.domain(&set.cluster, &set.driver);
+                self.ledger.rename(&set.cluster, (&set.driver, &before, &after));
+            }
+            Entry::StorageMapAdded { map } => self.storage.add_map(map),
+            Entry::StorageMapRemoved { map } => self.storage.remove_map(map),
+            Entry::Audited(_) => {}
             Entry::Said { migration, message } => {
                 if let Some(migration) = self.migrations.get_mut(migration) {
                     migration.message.clone_from(message);
@@ -147,12 +214,16 @@ impl State {
         let (Entry::CommandIssued { migration: id, .. }
         | Entry::CommandAnswered { migration: id, .. }
         | Entry::SetBack { migration: id, .. }
+        | Entry::Controlled { migration: id, .. }
+        | Entry::DeadlinePassed { migration: id }
+        | Entry::StepReported { migration: id, .. }
         | Entry::Moved { migration: id, .. }) = entry
         else {
             return;
         };
         if let (Some(migration), Some(work)) = (self.migrations.get_mut(id), self.work.get(id)) {
-            migration.phase = work.phase();
+            migration.phase = work.phase(&migration.control);
+            migration.control.stopped = migration.control.paused.is_some() && work.stage.is_at_rest();
         }
     }
 

@@ -33,12 +33,14 @@ pub(super) fn requested_subject(from: Option<WireSubject>) -> Result<Subject, Fa
     }
 }
 
-/// Makes a token for `subject`; its hash is durable when this returns. 0 seconds is the default time to live.
+/// Makes a token for `subject`; its hash is durable when this returns. 0 seconds is the default time to live. `by` is
+/// for the audit log: the identity of who asks, or `local` for whoever can read the data directory.
 pub async fn create(
     handle: &Handle,
     authority: &Authority,
     subject: Subject,
     ttl_seconds: u32,
+    by: &str,
 ) -> Result<(JoinToken, Millis), Failure> {
     let (least, most) = (limits::MIN_TOKEN_TTL_SECONDS, limits::MAX_TOKEN_TTL_SECONDS);
     let ttl = if ttl_seconds == 0 { limits::DEFAULT_TOKEN_TTL_SECONDS } else { ttl_seconds };
@@ -52,7 +54,7 @@ pub async fn create(
     };
     let token = JoinToken::generate(authority.sha256());
     let expires_at = clock::now().plus(u64::from(ttl) * 1_000);
-    let ask = Ask::CreateToken { hash: hash(&token), subject, expires_at };
+    let ask = Ask::CreateToken { hash: hash(&token), subject, expires_at, by: by.to_owned() };
     match handle.ask(ask, limits::REQUEST_TIMEOUT).await? {
         Reply::TokenCreated => Ok((token, expires_at)),
         Reply::Rejected(rejection) => Err(rejection.into()),

@@ -25,9 +25,12 @@ pub enum Who {
     AtLeast(Role),
 }
 
-const TABLE: [(&str, Who); 11] = [
+const TABLE: &[(&str, Who)] = &[
     ("/ferry.agent.v1.AgentService/Attach", Who::Cluster),
     ("/ferry.enroll.v1.EnrollService/Enroll", Who::Anonymous),
+    ("/grpc.health.v1.Health/Check", Who::AtLeast(Role::Viewer)),
+    ("/grpc.health.v1.Health/Watch", Who::AtLeast(Role::Viewer)),
+    ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Who::AtLeast(Role::Viewer)),
     ("/ferry.enroll.v1.EnrollService/Renew", Who::Certified),
     ("/ferry.admin.v1.AdminService/GetVersion", Who::AtLeast(Role::Viewer)),
     ("/ferry.admin.v1.AdminService/CreateToken", Who::AtLeast(Role::Admin)),
@@ -37,11 +40,21 @@ const TABLE: [(&str, Who); 11] = [
     ("/ferry.admin.v1.AdminService/StartMigration", Who::AtLeast(Role::Operator)),
     ("/ferry.admin.v1.AdminService/ListMigrations", Who::AtLeast(Role::Viewer)),
     ("/ferry.admin.v1.AdminService/Watch", Who::AtLeast(Role::Viewer)),
+    ("/ferry.admin.v1.AdminService/PauseMigration", Who::AtLeast(Role::Operator)),
+    ("/ferry.admin.v1.AdminService/ResumeMigration", Who::AtLeast(Role::Operator)),
+    ("/ferry.admin.v1.AdminService/RollbackMigration", Who::AtLeast(Role::Operator)),
+    ("/ferry.admin.v1.AdminService/FinishMigration", Who::AtLeast(Role::Operator)),
+    ("/ferry.admin.v1.AdminService/ListAudit", Who::AtLeast(Role::Viewer)),
+    ("/ferry.admin.v1.AdminService/SetStorageDomain", Who::AtLeast(Role::Admin)),
+    ("/ferry.admin.v1.AdminService/ListStorageDomains", Who::AtLeast(Role::Viewer)),
+    ("/ferry.admin.v1.AdminService/AddStorageMap", Who::AtLeast(Role::Admin)),
+    ("/ferry.admin.v1.AdminService/RemoveStorageMap", Who::AtLeast(Role::Admin)),
+    ("/ferry.admin.v1.AdminService/ListStorageMaps", Who::AtLeast(Role::Viewer)),
 ];
 
 /// Every row: path and who may call it.
 pub fn rows() -> impl Iterator<Item = (&'static str, Who)> {
-    TABLE.into_iter()
+    TABLE.iter().copied()
 }
 
 /// Why a call is denied.

@@ -8,9 +8,13 @@ use prost_types::FileDescriptorSet;
 use super::*;
 
 fn rpcs() -> BTreeSet<String> {
-    let files = FileDescriptorSet::decode(ferry_proto::DESCRIPTORS).expect("descriptors").file;
+    let served = [
+        ferry_proto::DESCRIPTORS,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+        tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
+    ];
     let mut paths = BTreeSet::new();
-    for file in files {
+    for file in served.into_iter().flat_map(|set| FileDescriptorSet::decode(set).expect("descriptors").file) {
         for service in &file.service {
             for method in &service.method {
                 paths.insert(format!("/{}.{}/{}", file.package(), service.name(), method.name()));
@@ -86,7 +90,7 @@ fn what_is_not_in_the_table_is_denied_to_everybody() {
         "",
         "/",
         "/ferry.admin.v1.AdminService",
-        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     ];
     for (name, peer, _) in callers() {
         for path in paths.into_iter().chain([&own.to_lowercase() as &str, &format!("{own}/"), &own[1..]]) {

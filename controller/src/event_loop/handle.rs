@@ -12,13 +12,14 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::{Input, Reply, input::Request};
+use ferry_core::{AuditRecord, Input, MigrationId, Reply, input::Request, measure::Measure};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     time::timeout,
 };
 
 use super::{agents::Attach, watchers::Migrations};
+use crate::journal;
 
 /// What travels to the loop.
 pub(super) enum Message {
@@ -33,8 +34,50 @@ pub(super) enum Message {
     },
     /// A new stream of an agent.
     Attach(Box<Attach>),
+    /// Somebody wants to read the audit log.
+    Audit {
+        /// Which page of it.
+        query: AuditQuery,
+        /// Where it goes.
+        answer: oneshot::Sender<Result<AuditPage, journal::Error>>,
+    },
+    /// Somebody wants to know what there is, in numbers.
+    Measure(oneshot::Sender<Measure>),
+    /// Somebody wants everything that is durable.
+    Copy(oneshot::Sender<Result<LedgerCopy, super::Error>>),
     /// Finish what is queued, then end.
     Stop,
+}
+
+/// Which page of the audit log.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    /// At most so many records.
+    pub limit: usize,
+    /// Only records below this number.
+    pub before: Option<u64>,
+    /// Only those about this migration.
+    pub migration: Option<MigrationId>,
+}
+
+/// A page of the audit log.
+#[derive(Clone, Debug, Default)]
+pub struct AuditPage {
+    /// With their numbers, newest first.
+    pub records: Vec<(u64, AuditRecord)>,
+    /// Where the next page begins; none when this was the last.
+    pub next_before: Option<u64>,
+}
+
+/// Everything that is durable, at one moment.
+#[derive(Clone, Debug)]
+pub struct LedgerCopy {
+    /// The state, JSON.
+    pub state: Vec<u8>,
+    /// Restore generation of the ledger.
+    pub generation: u64,
+    /// The audit log, oldest first.
+    pub audit: Vec<journal::Numbered>,
 }
 
 /// Why a request has no reply.
@@ -123,6 +166,38 @@ impl Handle {
             reply
                 .await
                 .map_err(|_| if self.messages.is_closed() { AskError::Stopped } else { AskError::Busy })
+        };
+        timeout(deadline, asked).await.map_err(|_| AskError::Deadline(deadline))?
+    }
+
+    /// A page of the audit log.
+    pub async fn audit(
+        &self,
+        query: AuditQuery,
+        deadline: Duration,
+    ) -> Result<Result<AuditPage, journal::Error>, AskError> {
+        self.question(|answer| Message::Audit { query, answer }, deadline).await
+    }
+
+    /// Everything that is durable, at one moment between two commits.
+    pub async fn copy(&self, deadline: Duration) -> Result<Result<LedgerCopy, super::Error>, AskError> {
+        self.question(Message::Copy, deadline).await
+    }
+
+    /// What there is, in numbers.
+    pub async fn measure(&self, deadline: Duration) -> Result<Measure, AskError> {
+        self.question(Message::Measure, deadline).await
+    }
+
+    async fn question<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> Message,
+        deadline: Duration,
+    ) -> Result<T, AskError> {
+        let asked = async {
+            let (answer, reply) = oneshot::channel();
+            self.messages.send(message(answer)).await.map_err(|_| AskError::Stopped)?;
+            reply.await.map_err(|_| AskError::Stopped)
         };
         timeout(deadline, asked).await.map_err(|_| AskError::Deadline(deadline))?
     }

@@ -19,6 +19,7 @@ use crate::journal::Contents;
 #[derive(Default)]
 struct Script {
     contents: Contents,
+    audit: Vec<Vec<u8>>,
     batches: Vec<usize>,
     fail: bool,
     slow: Duration,
@@ -38,7 +39,14 @@ impl Journal for Scripted {
         Ok(self.with(|script| script.contents.clone()))
     }
 
-    fn append(&mut self, entries: &[Vec<u8>]) -> Result<(), journal::Error> {
+    fn audit(&mut self, before: Option<u64>, limit: usize) -> Result<Vec<journal::Numbered>, journal::Error> {
+        let numbered = self.with(|script| (1..).zip(script.audit.clone()).collect::<Vec<_>>());
+        let below =
+            numbered.into_iter().rev().filter(|(number, _)| before.is_none_or(|before| *number < before));
+        Ok(below.take(limit).collect())
+    }
+
+    fn append(&mut self, entries: &[Vec<u8>], audit: &[Vec<u8>]) -> Result<(), journal::Error> {
         thread::sleep(self.with(|script| script.slow));
         self.with(|script| {
             if script.fail {
@@ -51,6 +59,7 @@ impl Journal for Scripted {
             }
             script.batches.push(entries.len());
             script.contents.entries.extend_from_slice(entries);
+            script.audit.extend_from_slice(audit);
             Ok(())
         })
     }
@@ -76,6 +85,7 @@ fn token(number: usize) -> Request {
         hash: TokenHash(format!("{number:064x}")),
         subject: Subject::Cluster("east".into()),
         expires_at: clock::now().plus(60_000),
+        by: String::new(),
     }
 }
 
@@ -176,8 +186,12 @@ async fn an_expired_token_is_told_apart() {
     let (handle, running) = start(&journal);
     let expires_at = clock::now().plus(50);
     let hash = TokenHash("0".repeat(64));
-    let ask =
-        Request::CreateToken { hash: hash.clone(), subject: Subject::Cluster("east".into()), expires_at };
+    let ask = Request::CreateToken {
+        hash: hash.clone(),
+        subject: Subject::Cluster("east".into()),
+        expires_at,
+        by: String::new(),
+    };
     assert_eq!(handle.ask(ask, SOON).await, Ok(Reply::TokenCreated));
     tokio::time::sleep(clock::until(expires_at) + Duration::from_millis(1)).await;
     let reply = handle.ask(Request::RedeemToken { hash }, SOON).await.expect("a reply");
@@ -195,7 +209,12 @@ async fn churn(handle: &Handle, round: usize) {
             let hash = TokenHash(format!("{:0>64}", (round * 5 + part) * 100 + of));
             let expires_at = clock::now().plus(1);
             handle.ask(
-                Request::CreateToken { hash, subject: Subject::Cluster("east".into()), expires_at },
+                Request::CreateToken {
+                    hash,
+                    subject: Subject::Cluster("east".into()),
+                    expires_at,
+                    by: String::new(),
+                },
                 SOON,
             )
         });
@@ -228,6 +247,47 @@ async fn a_snapshot_comes_in_time_also_over_restarts() {
         serde_json::to_vec(recovered.core.state()).expect("JSON")
     };
     assert_eq!(state(&journal), state(&journal));
+}
+
+fn query(limit: usize, before: Option<u64>) -> AuditQuery {
+    AuditQuery { limit, before, migration: None }
+}
+
+#[tokio::test]
+async fn what_changes_something_is_recorded_with_its_answer() {
+    let journal = Scripted::default();
+    let (handle, running) = start(&journal);
+    for number in 1..=3 {
+        assert_eq!(handle.ask(token(number), SOON).await, Ok(Reply::TokenCreated));
+    }
+    let pause = Request::PauseMigration { id: "etcd-9".into(), by: "alice".into() };
+    assert!(matches!(handle.ask(pause, SOON).await, Ok(Reply::Rejected(_))));
+    assert!(matches!(handle.ask(redeem(9), SOON).await, Ok(Reply::Rejected(_))), "nobody's, so not recorded");
+    assert!(matches!(handle.ask(Request::ListClusters, SOON).await, Ok(Reply::Clusters(_))), "a read");
+    let page = handle.audit(query(3, None), SOON).await.expect("answered").expect("read");
+    let said: Vec<_> =
+        page.records.iter().map(|(number, of)| (*number, of.action.as_str(), of.result == "done")).collect();
+    assert_eq!(said, [(4, "pause-migration", false), (3, "create-token", true), (2, "create-token", true)]);
+    let rest = handle.audit(query(3, page.next_before), SOON).await.expect("answered").expect("read");
+    assert_eq!((rest.records.len(), rest.next_before), (1, None));
+    assert_eq!(rest.records[0].1.subject, "cluster/east");
+    let migration = Some("etcd-9".into());
+    let of_one = AuditQuery { migration, ..query(10, None) };
+    let of_one = handle.audit(of_one, SOON).await.expect("answered").expect("read");
+    assert_eq!((of_one.records.len(), of_one.records[0].1.by.as_str()), (1, "alice"));
+    stopped(handle, running).await;
+}
+
+#[tokio::test]
+async fn a_copy_is_what_a_restart_would_recover() {
+    let journal = Scripted::default();
+    let (handle, running) = start(&journal);
+    assert_eq!(handle.ask(token(1), SOON).await, Ok(Reply::TokenCreated));
+    let copy = handle.copy(SOON).await.expect("answered").expect("made");
+    stopped(handle, running).await;
+    let recovered = recover(&mut journal.clone()).expect("recovered");
+    assert_eq!(copy.state, serde_json::to_vec(recovered.core.state()).expect("JSON"));
+    assert_eq!((copy.generation, copy.audit.len()), (1, 1));
 }
 
 #[test]

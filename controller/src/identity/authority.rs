@@ -308,6 +308,20 @@ pub fn exists(dir: &Path) -> bool {
     dir.join(FILE).try_exists().unwrap_or(true)
 }
 
+/// The file of our own CA in a data directory.
+#[must_use]
+pub fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
+/// SHA-256 of the certificate of our own CA in that file, hexadecimal; none if there is no such file.
+pub fn sha256_of(path: &Path) -> Result<Option<String>, Error> {
+    let Some(text) = files::read_bounded(path, limits::MAX_PEM_FILE_BYTES)? else { return Ok(None) };
+    let certificate = CertificateDer::from_pem_slice(text.as_bytes())
+        .map_err(|_| Error::NoCertificate { path: path.to_owned() })?;
+    Ok(Some(super::token::hex(&Sha256::digest(&certificate))))
+}
+
 #[cfg(test)]
 #[path = "authority_tests.rs"]
 mod tests;

@@ -31,6 +31,23 @@ pub(super) fn holds<S: Store>(fresh: impl Fn() -> S) {
     any_bytes_survive(&fresh());
     a_second_writer_is_refused(&fresh());
     a_journal_goes_on_after_it_was_loaded(&fresh());
+    audit_records_are_numbered_and_outlive_snapshots(&fresh());
+}
+
+fn audit_records_are_numbered_and_outlive_snapshots(store: &impl Store) {
+    let mut journal = store.open().expect("open");
+    assert_eq!(journal.audit(None, 10).expect("read"), []);
+    journal.append(&batch(&["a"]), &batch(&["one", "two"])).expect("append");
+    journal.append(&[], &batch(&["three"])).expect("a record alone");
+    journal.snapshot(b"a").expect("snapshot");
+    drop(journal);
+    let mut journal = store.open().expect("open");
+    journal.append(&batch(&["b"]), &batch(&["four"])).expect("append");
+    let numbered = |number, text: &str| (number, entry(text));
+    assert_eq!(journal.audit(None, 2).expect("read"), [numbered(4, "four"), numbered(3, "three")]);
+    assert_eq!(journal.audit(Some(3), 9).expect("read"), [numbered(2, "two"), numbered(1, "one")]);
+    assert_eq!(journal.audit(Some(1), 9).expect("read"), []);
+    assert_eq!(journal.load().expect("load").entries, batch(&["b"]), "they are not replayed");
 }
 
 fn a_new_journal_is_empty(store: &impl Store) {
@@ -40,25 +57,25 @@ fn a_new_journal_is_empty(store: &impl Store) {
 
 fn batches_keep_their_order(store: &impl Store) {
     let mut journal = store.open().expect("open");
-    journal.append(&batch(&["a", "b"])).expect("append");
-    journal.append(&batch(&["c"])).expect("append");
+    journal.append(&batch(&["a", "b"]), &[]).expect("append");
+    journal.append(&batch(&["c"]), &[]).expect("append");
     drop(journal);
     assert_eq!(load(store), Contents { snapshot: None, entries: batch(&["a", "b", "c"]) });
 }
 
 fn an_empty_batch_is_nothing(store: &impl Store) {
-    store.open().expect("open").append(&[]).expect("append");
+    store.open().expect("open").append(&[], &[]).expect("append");
     assert_eq!(load(store), Contents::default());
 }
 
 fn a_snapshot_replaces_what_was_before(store: &impl Store) {
     let mut journal = store.open().expect("open");
-    journal.append(&batch(&["a", "b"])).expect("append");
+    journal.append(&batch(&["a", "b"]), &[]).expect("append");
     journal.snapshot(b"ab").expect("snapshot");
     assert_eq!(journal.load().expect("load"), Contents { snapshot: Some(entry("ab")), entries: vec![] });
-    journal.append(&batch(&["c"])).expect("append");
+    journal.append(&batch(&["c"]), &[]).expect("append");
     journal.snapshot(b"abc").expect("snapshot");
-    journal.append(&batch(&["d", "e"])).expect("append");
+    journal.append(&batch(&["d", "e"]), &[]).expect("append");
     drop(journal);
     assert_eq!(load(store), Contents { snapshot: Some(entry("abc")), entries: batch(&["d", "e"]) });
 }
@@ -67,7 +84,7 @@ fn any_bytes_survive(store: &impl Store) {
     let entries = vec![vec![], vec![0], vec![0xff; 100_000], (0..=255).collect()];
     let mut journal = store.open().expect("open");
     journal.snapshot(&[]).expect("snapshot");
-    journal.append(&entries).expect("append");
+    journal.append(&entries, &[]).expect("append");
     drop(journal);
     assert_eq!(load(store), Contents { snapshot: Some(vec![]), entries });
 }
@@ -76,7 +93,7 @@ fn a_second_writer_is_refused(store: &impl Store) {
     let mut first = store.open().expect("open");
     let second = store.open().err().expect("a second one is refused");
     assert!(matches!(second, Error::InUse { .. }), "{second}");
-    first.append(&batch(&["a"])).expect("the first goes on");
+    first.append(&batch(&["a"]), &[]).expect("the first goes on");
     drop(first);
     assert_eq!(load(store).entries, batch(&["a"]));
 }
@@ -85,7 +102,7 @@ fn a_journal_goes_on_after_it_was_loaded(store: &impl Store) {
     for (round, text) in ["a", "b", "c"].into_iter().enumerate() {
         let mut journal = store.open().expect("open");
         assert_eq!(journal.load().expect("load").entries.len(), round);
-        journal.append(&batch(&[text])).expect("append");
+        journal.append(&batch(&[text]), &[]).expect("append");
     }
     assert_eq!(load(store).entries, batch(&["a", "b", "c"]));
 }

@@ -1,7 +1,7 @@
 //! The journal in one file of this machine, on redb: the default.
 //!
-//! Three tables: `meta` (format, next sequence number), `snapshot` (at most one record) and `entries` (by sequence
-//! number). A batch is one transaction with immediate durability, so that inputs which arrived together share one
+//! Four tables: `meta` (format, next sequence number), `snapshot` (at most one record), `entries` (by sequence number)
+//! and `audit` (see [`audit`]). A batch is one transaction with immediate durability, so that inputs which arrived together share one
 //! fsync. Pages of entries that a snapshot replaced are used again: the file grows to about twice what it holds.
 //!
 //! After a crash the newest commit whose checksums hold is the truth. So a last commit that is damaged after a kill is
@@ -10,6 +10,8 @@
 //!
 //! The lock is redb's own on the file; a second controller is told so. The whole file is checked on open, since redb
 //! trusts it afterwards, and the count of records is compared with the sequence numbers that `meta` promises.
+
+mod audit;
 
 use std::{
     fs::OpenOptions,
@@ -23,7 +25,7 @@ use redb::{
     backends::FileBackend,
 };
 
-use super::{Contents, Error, Journal, record};
+use super::{Contents, Error, Journal, Numbered, record};
 use crate::limits;
 
 /// Name of the file in the data directory.
@@ -46,6 +48,28 @@ pub struct Embedded {
     path: PathBuf,
     /// Sequence number of the next record.
     next: u64,
+}
+
+/// Makes the journal of a restored ledger in the directory `dir`, where none is: whole, or not at all.
+pub fn restore(dir: &Path, state: &[u8], audit: &[Numbered]) -> Result<(), Error> {
+    let scratch = dir.join(format!("restoring.{}", std::process::id()));
+    let made = in_scratch(&scratch, &dir.join(FILE), state, audit);
+    // What it holds is of no use, whether it was moved away or not.
+    let _best_effort = std::fs::remove_dir_all(&scratch);
+    made
+}
+
+fn in_scratch(scratch: &Path, target: &Path, state: &[u8], audit: &[Numbered]) -> Result<(), Error> {
+    let fail = |source| Error::Io { path: target.to_owned(), doing: "restoring it", source };
+    std::fs::create_dir_all(scratch).map_err(fail)?;
+    let mut journal = Embedded::open_with(scratch, true)?;
+    journal.snapshot(state)?;
+    let doing = "restoring its audit log";
+    journal.put_audit(audit).map_err(|error| classify(target, doing, error))?;
+    drop(journal);
+    std::fs::rename(scratch.join(FILE), target).map_err(fail)?;
+    let parent = target.parent().unwrap_or(Path::new("."));
+    std::fs::File::open(parent).and_then(|dir| dir.sync_all()).map_err(fail)
 }
 
 impl Embedded {
@@ -119,6 +143,8 @@ impl Embedded {
                 _ => return Err(self.damaged("its head is incomplete")),
             }
         }
+        // Journals of before there was an audit log get an empty one.
+        transaction.open_table(audit::TABLE).map_err(|error| fail(error.into()))?;
         transaction.commit().map_err(|error| fail(error.into()))?;
         Ok(next)
     }
@@ -177,7 +203,7 @@ impl Embedded {
         Ok(Ok(contents))
     }
 
-    fn write(&self, records: &[Vec<u8>]) -> Result<(), redb::Error> {
+    fn write(&self, records: &[Vec<u8>], audit: &[Vec<u8>]) -> Result<(), redb::Error> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
@@ -189,6 +215,7 @@ impl Embedded {
             }
             transaction.open_table(META)?.insert(META_NEXT, sequence)?;
         }
+        audit::append(&transaction, audit)?;
         transaction.commit()?;
         Ok(())
     }
@@ -215,18 +242,25 @@ impl Journal for Embedded {
         guarded(&self.path, || self.read())?.map_err(|error| classify(&self.path, "reading it", error))?
     }
 
-    fn append(&mut self, entries: &[Vec<u8>]) -> Result<(), Error> {
-        if entries.is_empty() {
+    fn append(&mut self, entries: &[Vec<u8>], audit: &[Vec<u8>]) -> Result<(), Error> {
+        if entries.is_empty() && audit.is_empty() {
             return Ok(());
         }
-        if let Some(found) = entries.iter().map(Vec::len).find(|&size| size > limits::MAX_RECORD_BYTES) {
+        if let Some(found) =
+            entries.iter().chain(audit).map(Vec::len).find(|&size| size > limits::MAX_RECORD_BYTES)
+        {
             return Err(Error::TooLarge { found, limit: limits::MAX_RECORD_BYTES });
         }
         let records: Vec<Vec<u8>> =
             (self.next..).zip(entries).map(|(sequence, entry)| record::seal(sequence, entry)).collect();
-        self.write(&records).map_err(|error| classify(&self.path, "committing a batch", error))?;
+        self.write(&records, audit).map_err(|error| classify(&self.path, "committing a batch", error))?;
         self.next += entries.len() as u64;
         Ok(())
+    }
+
+    fn audit(&mut self, before: Option<u64>, limit: usize) -> Result<Vec<Numbered>, Error> {
+        guarded(&self.path, || self.read_audit(before, limit))?
+            .map_err(|error| classify(&self.path, "reading the audit log", error))?
     }
 
     fn snapshot(&mut self, state: &[u8]) -> Result<(), Error> {

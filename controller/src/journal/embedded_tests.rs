@@ -34,6 +34,22 @@ fn entries(count: usize) -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn a_restored_journal_goes_on_with_its_numbers() {
+    let store = directory();
+    let audit = [(7, b"seven".to_vec()), (8, b"eight".to_vec())];
+    restore(store.0.path(), b"state", &audit).expect("restore");
+    let names: Vec<_> = fs::read_dir(store.0.path()).expect("list").collect();
+    assert_eq!(names.len(), 1, "only the journal: {names:?}");
+    let mut journal = store.open().expect("open");
+    let contents = Contents { snapshot: Some(b"state".to_vec()), entries: vec![] };
+    assert_eq!(journal.load().expect("load"), contents);
+    journal.append(&entries(1), &[b"nine".to_vec()]).expect("append");
+    let audit: Vec<u64> =
+        journal.audit(None, 9).expect("read").into_iter().map(|(number, _)| number).collect();
+    assert_eq!(audit, [9, 8, 7]);
+}
+
+#[test]
 fn the_contract_holds() {
     contract::holds(directory);
 }
@@ -41,10 +57,10 @@ fn the_contract_holds() {
 /// A journal with a snapshot and entries, as the file was while it was open and after it was closed.
 fn both_endings(store: &Directory) -> (Contents, [Vec<u8>; 2]) {
     let mut journal = store.open().expect("open");
-    journal.append(&entries(20)).expect("append");
+    journal.append(&entries(20), &[]).expect("append");
     journal.snapshot(&vec![b's'; 5_000]).expect("snapshot");
-    journal.append(&entries(20)).expect("append");
-    journal.append(&entries(1)).expect("append");
+    journal.append(&entries(20), &[]).expect("append");
+    journal.append(&entries(1), &[]).expect("append");
     let whole = journal.load().expect("load");
     let killed = fs::read(store.file()).expect("read");
     drop(journal);
@@ -88,7 +104,7 @@ fn damage_is_found_or_harmless_wherever_it_is() {
 #[test]
 fn a_cut_file_is_damaged() {
     let store = directory();
-    store.open().expect("open").append(&entries(50)).expect("append");
+    store.open().expect("open").append(&entries(50), &[]).expect("append");
     let good = fs::read(store.file()).expect("read");
     for keep in [1, 100, 4_096, good.len() / 2] {
         fs::write(store.file(), &good[..keep]).expect("write");
@@ -133,7 +149,7 @@ fn another_format_is_named() {
 fn a_missing_record_is_found() {
     let store = directory();
     let mut journal = store.open().expect("open");
-    journal.append(&entries(5)).expect("append");
+    journal.append(&entries(5), &[]).expect("append");
     for gone in [2, 4] {
         let transaction = journal.database.begin_write().expect("begin");
         transaction.open_table(ENTRIES).expect("entries").remove(gone).expect("remove");
@@ -150,7 +166,7 @@ fn space_is_bounded_by_snapshots() {
     let mut largest = 0;
     for round in 0..40 {
         for _ in 0..5 {
-            journal.append(&entries(100)).expect("append");
+            journal.append(&entries(100), &[]).expect("append");
         }
         journal.snapshot(&vec![b's'; 100_000]).expect("snapshot");
         let size = fs::metadata(store.file()).expect("metadata").len();
@@ -174,7 +190,7 @@ fn a_full_disk_is_named_and_nothing_acknowledged_is_lost() {
         setrlimit(Resource::RLIMIT_FSIZE, 3_000_000, hard).expect("limit");
         let mut journal = Embedded::open_or_begin(Path::new(&dir)).expect("open");
         for acknowledged in 0.. {
-            if let Err(error) = journal.append(&entries(100)) {
+            if let Err(error) = journal.append(&entries(100), &[]) {
                 println!("acknowledged={acknowledged} error={error}");
                 return;
             }

@@ -13,9 +13,12 @@ use ferry_core::{
 };
 use ferry_proto::admin::v1 as wire;
 
-use super::check::{Error, label, name};
+use super::{
+    check::{Error, label, name},
+    control,
+};
 
-fn unix_ms(at: Millis) -> i64 {
+pub(super) fn unix_ms(at: Millis) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }
 
@@ -92,6 +95,8 @@ pub fn plan(from: Plan) -> wire::Plan {
             .map(|from| wire::PlannedWrite { cluster: from.cluster.0, write: from.write })
             .collect(),
         expires_unix_ms: unix_ms(from.expires_at),
+        storage_classes: from.storage_classes.into_iter().collect(),
+        deadlines: control::deadlines(&from.deadlines),
     }
 }
 
@@ -122,6 +127,7 @@ pub fn migration(from: &Migration) -> wire::Migration {
         Phase::Completed => wire::Phase::Completed,
         Phase::Paused => wire::Phase::Paused,
         Phase::Refused => wire::Phase::Refused,
+        Phase::RolledBack => wire::Phase::RolledBack,
     };
     wire::Migration {
         id: from.id.0.clone(),
@@ -136,6 +142,10 @@ pub fn migration(from: &Migration) -> wire::Migration {
         started_unix_ms: unix_ms(from.started_at),
         ended_unix_ms: optional_unix_ms(from.ended_at),
         plan_hash: from.plan_hash.0.clone(),
+        started_by: from.started_by.clone(),
+        control: control::control(&from.control),
+        certificate: from.certificate.as_deref().map(control::certificate),
+        deadlines: control::deadlines(&from.deadlines),
     }
 }
 
@@ -156,6 +166,7 @@ fn step_time(from: &StepTime) -> wire::StepTime {
         step: from.step,
         started_unix_ms: unix_ms(from.started_at),
         ended_unix_ms: optional_unix_ms(from.ended_at),
+        message: from.message.clone(),
     }
 }
 
@@ -195,6 +206,9 @@ pub fn plan_request(from: wire::CreatePlanRequest) -> Result<PlanRequest, Error>
         from: optional(from.from, |text| Ok(ClusterName(label("from", text)?)))?,
         to: ClusterName(label("to", from.to)?),
         order: order(from.order)?,
+        ordinals: control::chosen_ordinals(from.ordinals)?,
+        storage_classes: control::storage_classes(from.storage_classes)?,
+        deadlines: control::chosen_deadlines(from.deadlines)?,
     })
 }
 
@@ -215,6 +229,9 @@ pub fn migration_filter(from: wire::ListMigrationsRequest) -> Result<MigrationFi
     })
 }
 
-fn optional<T>(text: String, check: impl FnOnce(String) -> Result<T, Error>) -> Result<Option<T>, Error> {
+pub(super) fn optional<T>(
+    text: String,
+    check: impl FnOnce(String) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
     if text.is_empty() { Ok(None) } else { check(text).map(Some) }
 }

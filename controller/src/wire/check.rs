@@ -156,6 +156,14 @@ pub(super) fn address(text: String) -> Checked<String> {
     form("endpoint.address", text, good, "an IP address")
 }
 
+/// A port's number.
+pub(super) fn port(field: &'static str, number: u32) -> Checked<u32> {
+    if (1..=65_535).contains(&number) {
+        return Ok(number);
+    }
+    Err(Error::Form { field, found: number.to_string(), expected: "1 to 65535" })
+}
+
 /// A network in CIDR notation.
 pub(super) fn cidr(text: String) -> Checked<String> {
     let good = text.split_once('/').is_some_and(|(address, prefix)| {

@@ -6,7 +6,7 @@
 
 use ferry_core::{
     Command, CommandBody, Epoch, ServiceName, VolumeId,
-    facts::{Endpoint, EndpointPort, Mirror},
+    facts::{Endpoint, EndpointPort, FinishedOrdinal, Mirror},
 };
 use ferry_proto::agent::v1::{self as wire, command::Body};
 
@@ -30,10 +30,23 @@ pub fn command(from: Command) -> wire::Command {
 #[expect(clippy::too_many_lines, reason = "exhaustive: one short arm for each command")]
 fn body_of(from: CommandBody) -> Body {
     match from {
-        CommandBody::InspectSource => Body::InspectSource(wire::InspectSource {}),
-        CommandBody::InspectTarget { description, known_uids } => Body::InspectTarget(wire::InspectTarget {
+        CommandBody::InspectSource { target_pod_cidrs } => {
+            Body::InspectSource(wire::InspectSource { target_pod_cidrs })
+        }
+        CommandBody::InspectTarget {
+            description,
+            known_uids,
+            ordinals,
+            storage_classes,
+            source_pod_cidrs,
+            pod_cidrs,
+        } => Body::InspectTarget(wire::InspectTarget {
             description: Some(to_description(*description)),
             known_uids,
+            storage_classes: storage_classes.into_iter().collect(),
+            source_pod_cidrs,
+            pod_cidrs,
+            ordinals,
         }),
         CommandBody::PrepareSource { stateful_set_uid, slice, epochs } => {
             Body::PrepareSource(wire::PrepareSource {
@@ -57,10 +70,7 @@ fn body_of(from: CommandBody) -> Body {
                 slice: Some(to_slice(slice)),
                 ordinal,
                 source,
-                volumes: volumes
-                    .into_iter()
-                    .map(|VolumeId { driver, handle, .. }| wire::VolumeId { driver, handle })
-                    .collect(),
+                volumes: volumes.into_iter().map(volume_id).collect(),
             })
         }
         CommandBody::Release {
@@ -104,7 +114,48 @@ fn body_of(from: CommandBody) -> Body {
             target,
             originals: originals.and_then(to_manifest),
         }),
+        CommandBody::Fence { ordinal, stateful_set_uid, from_slice, to_slice: to, volumes } => {
+            Body::Fence(wire::Fence {
+                ordinal,
+                stateful_set_uid,
+                from_slice: Some(to_slice(from_slice)),
+                to_slice: Some(to_slice(to)),
+                volumes: to_claimed_list(volumes),
+            })
+        }
+        CommandBody::Reclaim { ordinal, stateful_set_uid, from_slice, to_slice: to, volumes } => {
+            Body::Reclaim(wire::Reclaim {
+                ordinal,
+                stateful_set_uid,
+                from_slice: Some(to_slice(from_slice)),
+                to_slice: Some(to_slice(to)),
+                volumes: to_claimed_list(volumes),
+            })
+        }
+        CommandBody::Unprepare { target, stateful_set_uid, originals, epochs } => {
+            Body::Unprepare(wire::Unprepare {
+                target,
+                stateful_set_uid,
+                originals: originals.and_then(to_manifest),
+                epochs: to_epochs(epochs),
+            })
+        }
+        CommandBody::Finish { stateful_set_uid, ordinals, accept, watch_ms } => Body::Finish(wire::Finish {
+            stateful_set_uid,
+            ordinals: ordinals.into_iter().map(finished_ordinal).collect(),
+            accept,
+            watch_ms,
+        }),
     }
+}
+
+fn finished_ordinal(from: FinishedOrdinal) -> wire::FinishedOrdinal {
+    let FinishedOrdinal { ordinal, epoch: Epoch(epoch), claims, volumes } = from;
+    wire::FinishedOrdinal { ordinal, epoch, claims, volumes: volumes.into_iter().map(volume_id).collect() }
+}
+
+fn volume_id(from: VolumeId) -> wire::VolumeId {
+    wire::VolumeId { driver: from.driver, handle: from.handle }
 }
 
 /// The complete set of governed Services.

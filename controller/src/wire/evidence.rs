@@ -7,8 +7,9 @@
 use ferry_core::{
     CommandId, Epoch,
     facts::{
-        Adopted, Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, Retired,
-        SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
+        Adopted, Fenced, Finished, Held, Outcome, OutcomeResult, Progress, Reclaimed, Refusal, RefusalCode,
+        Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
+        Unprepared,
     },
 };
 use ferry_proto::agent::v1::{self as wire, outcome::Result as Wire};
@@ -38,6 +39,7 @@ pub fn progress(from: wire::Progress) -> Result<Progress, Error> {
 }
 
 /// A command ended.
+#[expect(clippy::too_many_lines, reason = "exhaustive: one short arm for each kind of evidence")]
 pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
     let result = match need("outcome.result", from.result)? {
         Wire::SourceReport(from) => OutcomeResult::SourceReport(Box::new(SourceReport {
@@ -84,6 +86,28 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             })?,
         }),
         Wire::Settled(wire::Settled {}) => OutcomeResult::Settled,
+        Wire::Fenced(from) => OutcomeResult::Fenced(Fenced {
+            epoch_kept: Epoch(from.epoch_kept),
+            slice: check::slice("fenced.slice", from.slice)?,
+            nodes: each("fenced.nodes", limits::MAX_LIST, from.nodes, objects::node)?,
+            pod_uid: identifier("fenced.pod_uid", from.pod_uid)?,
+            detached: from.detached,
+            pv_names: each("fenced.pv_names", limits::MAX_LIST, from.pv_names, |name| {
+                check::name("fenced.pv_names", name)
+            })?,
+            nothing_found: from.nothing_found,
+        }),
+        Wire::Reclaimed(from) => OutcomeResult::Reclaimed(Reclaimed {
+            pod_uid: identifier("reclaimed.pod_uid", from.pod_uid)?,
+            pod_address: identifier("reclaimed.pod_address", from.pod_address)?,
+            node: objects::optional_node(from.node)?,
+            volumes: objects::claimed_list(from.volumes)?,
+            epoch_kept: Epoch(from.epoch_kept),
+        }),
+        Wire::Unprepared(from) => {
+            OutcomeResult::Unprepared(Unprepared { left: lines("unprepared.left", from.left)? })
+        }
+        Wire::Finished(from) => OutcomeResult::Finished(finished(from)?),
         Wire::Refusal(from) => OutcomeResult::Refusal(Refusal {
             code: refusal_code(from.code)?,
             message: message("refusal.message", from.message)?,
@@ -95,6 +119,24 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
         }),
     };
     Ok(Outcome { command_id: CommandId(some_identifier("outcome.command_id", from.command_id)?), result })
+}
+
+fn lines(field: &'static str, from: Vec<String>) -> Result<Vec<String>, Error> {
+    each(field, limits::MAX_LIST, from, |line| message(field, line))
+}
+
+fn finished(from: wire::Finished) -> Result<Finished, Error> {
+    Ok(Finished {
+        stateful_set_gone: from.stateful_set_gone,
+        recreated_by: message("finished.recreated_by", from.recreated_by)?,
+        pods: lines("finished.pods", from.pods)?,
+        claims: lines("finished.claims", from.claims)?,
+        pvs: lines("finished.pvs", from.pvs)?,
+        attachments: lines("finished.attachments", from.attachments)?,
+        tombstones: lines("finished.tombstones", from.tombstones)?,
+        accepted: from.accepted,
+        by_hand: lines("finished.by_hand", from.by_hand)?,
+    })
 }
 
 fn refusal_code(from: i32) -> Result<RefusalCode, Error> {

@@ -136,14 +136,10 @@ fn endpoint(from: wire::Endpoint) -> Result<Endpoint, Error> {
 }
 
 fn port(from: wire::EndpointPort) -> Result<EndpointPort, Error> {
-    if !(1..=65_535).contains(&from.port) {
-        let found = from.port.to_string();
-        return Err(Error::Form { field: "port.port", found, expected: "1 to 65535" });
-    }
     Ok(EndpointPort {
         name: identifier("port.name", from.name)?,
         protocol: check::one_of("port.protocol", from.protocol, &["TCP", "UDP", "SCTP"], "TCP, UDP or SCTP")?,
-        port: from.port,
+        port: check::port("port.port", from.port)?,
         app_protocol: identifier("port.app_protocol", from.app_protocol)?,
     })
 }

@@ -7,7 +7,8 @@
 use ferry_core::{
     Epoch,
     facts::{
-        ClaimedVolume, Description, Finding, Manifest, NodeIdentity, OrdinalEpoch, OrdinalVolumes, Severity,
+        ClaimedVolume, Description, Finding, Listener, Manifest, NodeIdentity, OrdinalEpoch, OrdinalVolumes,
+        Severity,
     },
 };
 use ferry_proto::agent::v1 as wire;
@@ -138,6 +139,16 @@ pub(super) fn description(from: wire::Description) -> Result<Description, Error>
         dns_ttl_wait_seconds: from.dns_ttl_wait_seconds,
         sample_pod: manifest(from.sample_pod)?,
         planned_writes: writes(from.planned_writes)?,
+        listeners: each("description.listeners", limits::MAX_LISTENERS, from.listeners, listener)?,
+    })
+}
+
+fn listener(from: wire::Listener) -> Result<Listener, Error> {
+    let wire::Listener { pod, address, port } = from;
+    Ok(Listener {
+        pod: optional_name("listener.pod", pod)?,
+        address: check::address(address)?,
+        port: check::port("listener.port", port)?,
     })
 }
 
@@ -164,6 +175,11 @@ pub(super) fn to_description(from: Description) -> wire::Description {
         dns_ttl_wait_seconds: from.dns_ttl_wait_seconds,
         sample_pod: to_manifest(from.sample_pod),
         planned_writes: from.planned_writes,
+        listeners: from
+            .listeners
+            .into_iter()
+            .map(|Listener { pod, address, port }| wire::Listener { pod, address, port })
+            .collect(),
     }
 }
 

@@ -4,6 +4,8 @@
 //! are, so that a command may come twice, and it holds the outside's view of I1 and I2 while it works: a pod or a
 //! bound volume that is in the other cluster too is a panic, whatever the controller believes.
 
+mod undo;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result};
@@ -234,6 +236,10 @@ impl Cluster {
                 Evidence::Retired(Retired { pv_names: retire.volumes.iter().filter_map(name).collect() })
             }
             Body::Settle(_) => Evidence::Settled(Settled {}),
+            Body::Fence(fence) => self.fence(fence, epoch)?,
+            Body::Reclaim(reclaim) => self.reclaim(reclaim, epoch)?,
+            Body::Unprepare(unprepare) => self.unprepare(&unprepare),
+            Body::Finish(finish) => self.finish(&finish),
         })
     }
 

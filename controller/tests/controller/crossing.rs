@@ -26,9 +26,9 @@ use crate::{
     cluster::Clusters,
 };
 
-type Shared = Arc<Mutex<Clusters>>;
+pub(crate) type Shared = Arc<Mutex<Clusters>>;
 
-fn locked<T>(clusters: &Shared, look: impl FnOnce(&mut Clusters) -> T) -> T {
+pub(crate) fn locked<T>(clusters: &Shared, look: impl FnOnce(&mut Clusters) -> T) -> T {
     look(&mut clusters.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -121,8 +121,13 @@ async fn report(
 }
 
 /// A controller with east and west attached.
-async fn attached() -> Result<(World, Shared)> {
-    let world = World::new().await?;
+pub(crate) async fn attached() -> Result<(World, Shared)> {
+    attached_with(&[]).await
+}
+
+/// The same, of a controller with these arguments besides.
+pub(crate) async fn attached_with(arguments: &[&str]) -> Result<(World, Shared)> {
+    let world = World::with(arguments).await?;
     let clusters = Arc::new(Mutex::new(Clusters::new()));
     for name in ["east", "west"] {
         let credential = world.server.join(&world.admin, cluster(name)).await?;
@@ -137,17 +142,18 @@ async fn attached() -> Result<(World, Shared)> {
     Ok((world, clusters))
 }
 
-fn to(from: &str, to: &str, order: Order) -> CreatePlanRequest {
+pub(crate) fn to(from: &str, to: &str, order: Order) -> CreatePlanRequest {
     CreatePlanRequest {
         namespace: "default".into(),
         workload: "etcd".into(),
         from: from.into(),
         to: to.into(),
         order: order.into(),
+        ..CreatePlanRequest::default()
     }
 }
 
-async fn start(world: &World, request: CreatePlanRequest) -> Result<Migration> {
+pub(crate) async fn start(world: &World, request: CreatePlanRequest) -> Result<Migration> {
     let mut admin = world.server.admin(&world.admin).await?;
     let plan = admin.create_plan(request).await?.into_inner().plan.context("a plan")?;
     ensure!(!plan.hash.is_empty(), "refused: {:?}", plan.findings);
@@ -161,7 +167,7 @@ async fn start(world: &World, request: CreatePlanRequest) -> Result<Migration> {
     Ok(migration)
 }
 
-async fn owners(server: &Server, admin: &Credential) -> Result<Vec<(String, String, u64)>> {
+pub(crate) async fn owners(server: &Server, admin: &Credential) -> Result<Vec<(String, String, u64)>> {
     let mut client = server.admin(admin).await?;
     let volumes = client.list_volumes(ListVolumesRequest::default()).await?.into_inner().volumes;
     let one = |volume: ferry_proto::admin::v1::Volume| (volume.cluster, volume.state, volume.epoch);

@@ -5,12 +5,15 @@
 //! each is killed when its test ends. Waiting is for a condition, with a deadline.
 
 mod agent;
+mod backups;
 mod calls;
 mod client;
 mod cluster;
+mod control;
 mod crossing;
 mod expiry;
 mod hostile;
+mod observe;
 mod process;
 mod restarts;
 mod sessions;

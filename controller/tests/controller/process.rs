@@ -9,8 +9,9 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
     sync::mpsc,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -88,8 +89,11 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ferry-controller");
 pub(crate) struct Controller {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Where its metrics are, if anywhere.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The token of the first credential, if this was the first start.
     pub(crate) first_token: Option<String>,
+    stderr: Option<JoinHandle<String>>,
 }
 
 impl Controller {
@@ -97,6 +101,8 @@ impl Controller {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).env("RUST_LOG", "info").spawn()?;
         let stdout = child.stdout.take().context("stdout")?;
+        let stderr = child.stderr.take().context("stderr")?;
+        let stderr = std::thread::spawn(|| drain(stderr));
         let (lines, said) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
@@ -105,17 +111,20 @@ impl Controller {
                 }
             }
         });
-        let mut first_token = None;
+        let (mut first_token, mut metrics) = (None, None);
         loop {
             let Ok(line) = said.recv_timeout(DEADLINE) else {
                 let _ended = child.kill();
-                let mut stderr = String::new();
-                child.stderr.take().context("stderr")?.read_to_string(&mut stderr)?;
                 child.wait()?;
-                bail!("the controller did not come up: {stderr}");
+                bail!("the controller did not come up: {}", stderr.join().unwrap_or_default());
             };
             if let Some(address) = line.strip_prefix("listening on ") {
-                return Ok(Self { child, address: address.parse()?, first_token });
+                let (address, stderr) = (address.parse()?, Some(stderr));
+                return Ok(Self { child, address, metrics, first_token, stderr });
+            }
+            if let Some(address) = line.strip_prefix("metrics on http://") {
+                metrics = Some(address.trim_end_matches("/metrics").parse()?);
+                continue;
             }
             let rest = line.strip_prefix("First operator credential (shown once): ferry login --server ");
             first_token =
@@ -151,12 +160,26 @@ impl Controller {
         }
     }
 
+    /// Ends it like [`Controller::kill`]; what it wrote to standard error.
+    pub(crate) fn end(&mut self) -> Result<String> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.stderr()
+    }
+
     /// What it wrote to standard error, after it ended.
     pub(crate) fn stderr(&mut self) -> Result<String> {
-        let mut text = String::new();
-        self.child.stderr.take().context("stderr")?.read_to_string(&mut text)?;
-        Ok(text)
+        let reading = self.stderr.take().context("it was read already")?;
+        reading.join().map_err(|_| anyhow::anyhow!("standard error could not be read"))
     }
+}
+
+/// Reads all that is written, as it is written: a program whose log nobody reads stands still when the pipe is full.
+fn drain(mut stderr: ChildStderr) -> String {
+    let mut text = Vec::new();
+    // What was read before an error is what a test wants to see.
+    let _broken = stderr.read_to_end(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 impl Drop for Controller {

@@ -7,7 +7,7 @@
 use anyhow::{Context, Result};
 use ferry_proto::{
     admin::v1::{Cluster, ListClustersRequest, ListVolumesRequest},
-    agent::v1::{AttachRequest, Endpoint, EndpointsReport, Progress, attach_request::Message as Say},
+    agent::v1::{AttachRequest, Endpoint, EndpointsReport, Progress, Resync, attach_request::Message as Say},
 };
 use tonic::Code;
 
@@ -97,6 +97,25 @@ async fn another_clusters_uid_is_refused_and_the_first_one_stays() -> Result<()>
     assert!(status.message().contains("uid-east") && status.message().contains("uid-other"), "{status}");
     assert_eq!(clusters(&world).await?[0].uid, "uid-east");
     Agent::attach(&world.server, &credentials[0], resync("uid-east", "vol-1")).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_agent_that_was_refused_is_named_in_the_list_of_clusters() -> Result<()> {
+    let (world, credentials) = world(&["east"]).await?;
+    let east = &credentials[0];
+    drop(Agent::attach(&world.server, east, resync("uid-east", "vol-1")).await?);
+    eventually("it is detached", async || Ok((!clusters(&world).await?[0].attached).then_some(()))).await?;
+    let future = Agent::open(&world.server, east).await?;
+    let newer = Resync { wire_version: 2, agent_version: "9.0".into(), ..resync("uid-east", "vol-1") };
+    future.say(Say::Resync(newer)).await?;
+    future.end().await?;
+    let message = clusters(&world).await?[0].message.clone();
+    for part in ["was refused", "the agent 2 (version 9.0)", "run an agent of the controller's version"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let _agent = Agent::attach(&world.server, east, resync("uid-east", "vol-1")).await?;
+    assert!(!clusters(&world).await?[0].message.contains("refused"));
     Ok(())
 }
 

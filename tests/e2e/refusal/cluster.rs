@@ -135,7 +135,8 @@ async fn k5_in_tree(stage: &Stage) -> Result<()> {
             Ok(bound && scene.get(&format!("pod/{NAME}-0")).await.is_ok())
         })
         .await?;
-    let codes = ["K3-not-all-available", "K3-replica-unavailable", "K5-in-tree"];
+    // A label that no node of west has either.
+    let codes = ["K3-not-all-available", "K3-replica-unavailable", "K5-in-tree", "K8-no-node"];
     scene.refused(&codes).await?;
     scene.kubectl(&["delete", "pv", &scene.namespace, "--wait=false"]).await?;
     scene.strike().await

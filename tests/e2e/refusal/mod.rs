@@ -2,13 +2,16 @@
 //!
 //! Each case brings about the real fault (a rollout that stands still, an admission policy that says no, a node with
 //! the out-of-service taint) and asks for a plan. The plan must end with 3, name exactly the faults there are, say of
-//! each what was found, what was expected and what to do, and change nothing; see [`scene`]. The faults lie in three
-//! places: in the workload ([`workload`]), in the target ([`target`]), and in a cluster as such ([`cluster`]).
+//! each what was found, what was expected and what to do, and change nothing; see [`scene`]. The faults lie in the
+//! workload ([`workload`]), in the target ([`target`]), in what the target has to offer ([`place`]), between the clusters
+//! ([`network`]), and in a cluster as such ([`cluster`]).
 //!
 //! No released API server that these clusters can run drops `spec.ordinals` any more; for K1 an admission policy does
 //! what an old server did. Versions are compared in the check's own tests.
 
 mod cluster;
+mod network;
+mod place;
 pub(crate) mod scene;
 mod target;
 mod workload;
@@ -28,11 +31,17 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("refusal::k3_replica_missing_or_not_available", |stage| workload::k3(stage).boxed_local()),
     ("refusal::k4_names_and_disks_taken_in_the_target", |stage| target::k4(stage).boxed_local()),
     ("refusal::k5_driver", |stage| cluster::k5(stage).boxed_local()),
+    ("refusal::k6_storage_domain", |stage| place::k6(stage).boxed_local()),
+    ("refusal::k7_classes_and_topology", |stage| place::k7(stage).boxed_local()),
+    ("refusal::k8_room_quota_and_limits", |stage| place::k8(stage).boxed_local()),
     ("refusal::k9_admission_of_the_target", |stage| target::k9(stage).boxed_local()),
     ("refusal::k10_claim_about_to_go", |stage| workload::k10(stage).boxed_local()),
     ("refusal::k11_disruption_budgets", |stage| workload::k11(stage).boxed_local()),
     ("refusal::k12_volumes_that_cannot_move", |stage| workload::k12(stage).boxed_local()),
     ("refusal::k13_other_writers", |stage| workload::k13(stage).boxed_local()),
+    ("refusal::k14_policies_and_leaders", |stage| network::k14(stage).boxed_local()),
+    ("refusal::k14_no_way_between_the_clusters", |stage| network::k14_route(stage).boxed_local()),
+    ("refusal::k14_warnings_and_notes", |stage| network::warnings(stage).boxed_local()),
     ("refusal::k15_node", |stage| cluster::k15(stage).boxed_local()),
     ("refusal::three_faults_are_named_at_once", |stage| three(stage).boxed_local()),
 ];

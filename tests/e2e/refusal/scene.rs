@@ -95,9 +95,14 @@ impl<'a> Scene<'a> {
 
     /// A plan of the workload from east to west.
     pub(crate) async fn plan(&self, format: &str) -> Result<Output> {
+        self.plan_with(&["-o", format]).await
+    }
+
+    /// The same, with more arguments.
+    async fn plan_with(&self, more: &[&str]) -> Result<Output> {
         let set = format!("statefulset/{NAME}");
-        let arguments = ["plan", "-n", &self.namespace, &set, "--from", "east", "--to", "west", "-o", format];
-        self.stage.ferry.cli().run(&arguments).await
+        let arguments = ["plan", "-n", &self.namespace, &set, "--from", "east", "--to", "west"];
+        self.stage.ferry.cli().run(&[&arguments, more].concat()).await
     }
 
     /// The plan is accepted: no finding refuses.
@@ -105,10 +110,27 @@ impl<'a> Scene<'a> {
         self.plan("json").await?.success().map(drop)
     }
 
+    /// The plan with `more` arguments is accepted, and says each of `expected`, a code and its severity.
+    pub(crate) async fn accepted_with(&self, more: &[&str], expected: &[(&str, &str)]) -> Result<()> {
+        let output = self.plan_with(&[more, &["-o", "json"]].concat()).await?.success()?;
+        let plan = output.json()?;
+        let findings = plan["findings"].as_array().with_context(|| format!("no findings: {output}"))?;
+        for (code, severity) in expected {
+            let said = findings.iter().any(|one| one["code"] == *code && one["severity"] == *severity);
+            ensure!(said, "no {severity} {code}: {output}");
+        }
+        Ok(())
+    }
+
     /// The plan is refused with exactly the codes `expected`, each finding says what to do, and nothing has changed.
     pub(crate) async fn refused(&self, expected: &[&str]) -> Result<()> {
+        self.refused_with(&[], expected).await
+    }
+
+    /// The same, with more arguments.
+    pub(crate) async fn refused_with(&self, more: &[&str], expected: &[&str]) -> Result<()> {
         let before = self.footprints().await?;
-        let output = self.plan("json").await?;
+        let output = self.plan_with(&[more, &["-o", "json"]].concat()).await?;
         let after = self.footprints().await?;
         ensure!(output.code == 3, "a refused plan ends with 3: {output}");
         let found = refusals(&output)?;

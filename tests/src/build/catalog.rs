@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// A Kubernetes minor release that has a group under `tests/go/`, such as `1.37`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub struct KubernetesRelease(pub String);
 
 /// The release that a world runs unless its configuration says otherwise.
@@ -32,8 +32,12 @@ pub(super) struct Program {
 pub(super) struct Group {
     /// The folder under `tests/go/`.
     pub(super) folder: String,
+    /// The release, if the programs are Kubernetes' own: a world may run several.
+    pub(super) release: Option<KubernetesRelease>,
     /// The module whose version the programs report, and the linker variables that carry it.
     version: Option<VersionStamp>,
+    /// Build tags, separated by commas.
+    pub(super) tags: &'static str,
     pub(super) programs: &'static [Program],
 }
 
@@ -87,34 +91,58 @@ const KWOK: &[Program] = &[Program { name: "kwok", package: "sigs.k8s.io/kwok/cm
 const SANITY: &[Program] =
     &[Program { name: "csi-sanity", package: "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity" }];
 
+const PROMETHEUS: &[Program] =
+    &[Program { name: "prometheus", package: "github.com/prometheus/prometheus/cmd/prometheus" }];
+
+const HELM: &[Program] = &[Program { name: "helm", package: "helm.sh/helm/v4/cmd/helm" }];
+
 /// Every group, in the order in which a first build makes them: what all else waits for comes first.
-pub(super) fn groups(kubernetes: &KubernetesRelease) -> Vec<Group> {
-    let kubernetes_stamp = VersionStamp {
+pub(super) fn groups(kubernetes: &[KubernetesRelease]) -> Vec<Group> {
+    kubernetes.iter().map(kubernetes_group).chain(others()).collect()
+}
+
+fn kubernetes_group(release: &KubernetesRelease) -> Group {
+    let stamp = VersionStamp {
         module: "k8s.io/kubernetes",
         tagged: Some("k8s.io/component-base/version.gitVersion"),
         plain: None,
         numbers: Some(("k8s.io/component-base/version.gitMajor", "k8s.io/component-base/version.gitMinor")),
     };
+    Group {
+        folder: format!("kubernetes-{}", release.0),
+        release: Some(release.clone()),
+        version: Some(stamp),
+        tags: "",
+        programs: KUBERNETES,
+    }
+}
+
+fn others() -> Vec<Group> {
     let containerd_stamp = VersionStamp {
         module: "github.com/containerd/containerd/v2",
         tagged: None,
         plain: Some("github.com/containerd/containerd/v2/version.Version"),
         numbers: None,
     };
-    let plain = |folder: &str, programs| Group { folder: folder.to_owned(), version: None, programs };
+    let group = |folder: &str, version, programs| Group {
+        folder: folder.to_owned(),
+        release: None,
+        version,
+        tags: "",
+        programs,
+    };
+    let plain = |folder, programs| group(folder, None, programs);
     vec![
-        Group {
-            folder: format!("kubernetes-{}", kubernetes.0),
-            version: Some(kubernetes_stamp),
-            programs: KUBERNETES,
-        },
         plain("etcd", ETCD),
-        Group { folder: "containerd".to_owned(), version: Some(containerd_stamp), programs: CONTAINERD },
+        group("containerd", Some(containerd_stamp), CONTAINERD),
         plain("coredns", COREDNS),
         plain("csi-provisioner", PROVISIONER),
         plain("csi-attacher", ATTACHER),
         plain("kwok", KWOK),
         plain("csi-sanity", SANITY),
+        plain("helm", HELM),
+        // Targets are a list in a file: without the discovery of any cloud it is half as large, and builds in minutes.
+        Group { tags: "remove_all_sd", ..plain("prometheus", PROMETHEUS) },
     ]
 }
 

@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail};
 
 use super::{command::run, limits};
 
-/// runc and the CNI plugins run the nodes' containers; busybox goes into the tool image; gcc makes pause; the
-/// rest are commands that the world, the kubelet, kube-proxy and the test CSI driver call.
+/// runc and the CNI plugins run the nodes' containers; busybox goes into the tool image; gcc makes pause; jq is half of
+/// the script that the bench compares with; the rest are commands that the world, the kubelet, kube-proxy and the test
+/// CSI driver call.
 const PACKAGES: &[&str] = &[
     "busybox-static",
     "conntrack",
@@ -21,6 +22,7 @@ const PACKAGES: &[&str] = &[
     "gcc",
     "iproute2",
     "iptables",
+    "jq",
     "libc6-dev",
     "mount",
     "runc",

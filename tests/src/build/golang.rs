@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use super::{
     cache,
-    catalog::{Group, Program, required_version},
+    catalog::{Group, KubernetesRelease, Program, required_version},
     command::run,
     limits,
 };
@@ -49,8 +49,12 @@ impl Source {
         };
         let (go_mod, go_sum) = (read("go.mod")?, read("go.sum")?);
         let linker_flags = group.linker_flags(&go_mod)?;
-        let key =
-            cache::key(&[go_mod.as_bytes(), go_sum.as_bytes(), linker_flags.as_bytes(), compiler.as_bytes()]);
+        let mut parts =
+            vec![go_mod.as_bytes(), go_sum.as_bytes(), linker_flags.as_bytes(), compiler.as_bytes()];
+        if !group.tags.is_empty() {
+            parts.push(group.tags.as_bytes());
+        }
+        let key = cache::key(&parts);
         let folder = cache.join("bin").join(format!("{}-{key}", group.folder));
         Ok(Self { group, go_mod, linker_flags, folder })
     }
@@ -58,6 +62,11 @@ impl Source {
     /// The group's name: its folder under `tests/go/`.
     pub(super) fn name(&self) -> &str {
         &self.group.folder
+    }
+
+    /// The release, if the group is Kubernetes'.
+    pub(super) fn release(&self) -> Option<&KubernetesRelease> {
+        self.group.release.as_ref()
     }
 
     /// Where the group's programs lie once built.
@@ -75,7 +84,8 @@ impl Source {
         cache::atomically(&self.folder.join(program.name), |temporary| {
             let mut command = self.go();
             command
-                .args(["build", "-buildvcs=false", "-trimpath", "-ldflags", &self.linker_flags, "-o"])
+                .args(["build", "-buildvcs=false", "-trimpath", "-tags", self.group.tags])
+                .args(["-ldflags", &self.linker_flags, "-o"])
                 .arg(temporary)
                 .arg(program.package);
             run(command, limits::GO_BUILD).with_context(|| format!("cannot build {}", program.package))?;

@@ -1,8 +1,10 @@
-//! Container images of one layer each, made from static programs: nothing is pulled, so the nodes need no
-//! registry, and what a test runs is what this repository pins.
+//! Container images of one layer each, made from programs: nothing is pulled, so the nodes need no registry, and
+//! what a test runs is what this repository pins.
 //!
-//! All images lie in one archive (OCI image layout in a tar file), because a node then imports them by one
-//! command. The tags are never `latest`: for that tag the kubelet would ask a registry each time.
+//! An archive is an OCI image layout in a tar file and may hold several images, because a node then imports them by
+//! one command. The tags are never `latest`: for that tag the kubelet would ask a registry each time.
+//!
+//! The images of the test world are named here; those of Ferry itself in [`super::ferry`].
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +29,7 @@ pub const ETCD_IMAGE: &str = "ferry.test/etcd:1";
 pub const TOOL_IMAGE: &str = "ferry.test/tool:1";
 
 /// Raised when the way images are written changes, so that archives in the cache are written anew.
-const FORMAT: &[u8] = b"images 1";
+const FORMAT: &[u8] = b"images 2";
 const BUSYBOX: &str = "/bin/busybox";
 const EXECUTABLE: u32 = 0o755;
 /// A folder that every user may write, as `/tmp` is.
@@ -39,31 +41,35 @@ pub(super) struct Contents {
     key: String,
 }
 
-struct Image {
-    name: &'static str,
-    entrypoint: &'static [&'static str],
-    /// Path inside the image, without the leading slash, and the program on this machine.
-    programs: Vec<(&'static str, PathBuf)>,
-    applets: bool,
+/// One image.
+pub(super) struct Image {
+    /// Its full name with its tag.
+    pub(super) name: String,
+    /// The program that a container runs, an absolute path in the image.
+    pub(super) entrypoint: &'static str,
+    /// Path inside the image, without the leading slash, and the file on this machine; all are executable.
+    pub(super) files: Vec<(String, PathBuf)>,
+    /// Whether busybox is called by the names of its applets too.
+    pub(super) applets: bool,
+    /// User and group that a container runs as unless its pod says otherwise; empty for root.
+    pub(super) user: &'static str,
 }
 
 /// The images made from `tools` and from the etcd that lies in `etcd`.
 pub(super) fn contents(tools: &Tools, etcd: &Path) -> Result<Contents> {
-    let busybox = || ("bin/busybox", PathBuf::from(BUSYBOX));
+    let image = |name: &str, entrypoint, files: &[(&str, PathBuf)], applets| Image {
+        name: name.to_owned(),
+        entrypoint,
+        files: files.iter().map(|(inside, here)| ((*inside).to_owned(), here.clone())).collect(),
+        applets,
+        user: "",
+    };
+    let busybox = ("bin/busybox", PathBuf::from(BUSYBOX));
+    let etcd = [("bin/etcd", etcd.join("etcd")), ("bin/etcdctl", etcd.join("etcdctl")), busybox.clone()];
     let images = vec![
-        Image {
-            name: PAUSE_IMAGE,
-            entrypoint: &["/pause"],
-            programs: vec![("pause", tools.pause.clone())],
-            applets: false,
-        },
-        Image {
-            name: ETCD_IMAGE,
-            entrypoint: &["/bin/etcd"],
-            programs: vec![("bin/etcd", etcd.join("etcd")), ("bin/etcdctl", etcd.join("etcdctl")), busybox()],
-            applets: true,
-        },
-        Image { name: TOOL_IMAGE, entrypoint: &["/bin/sh"], programs: vec![busybox()], applets: true },
+        image(PAUSE_IMAGE, "/pause", &[("pause", tools.pause.clone())], false),
+        image(ETCD_IMAGE, "/bin/etcd", &etcd, true),
+        image(TOOL_IMAGE, "/bin/sh", &[busybox], true),
     ];
     let busybox =
         fs::read(BUSYBOX).with_context(|| format!("cannot read {BUSYBOX} of package busybox-static"))?;
@@ -71,7 +77,7 @@ pub(super) fn contents(tools: &Tools, etcd: &Path) -> Result<Contents> {
     for image in &images {
         parts.push(image.name.as_bytes().to_vec());
         // A program's folder is named after its contents' origin, so its path stands for its contents.
-        parts.extend(image.programs.iter().map(|(_, path)| path.as_os_str().as_encoded_bytes().to_vec()));
+        parts.extend(image.files.iter().map(|(_, path)| path.as_os_str().as_encoded_bytes().to_vec()));
     }
     let key = cache::key(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
     Ok(Contents { images, key })
@@ -85,36 +91,42 @@ impl Contents {
 
     /// Writes the archive to `path`.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
-        let mut list = Command::new(BUSYBOX);
-        list.arg("--list");
-        let applets = run(list, limits::PAUSE_BUILD).context("busybox does not name its applets")?;
-        let mut blobs = BTreeMap::new();
-        let mut manifests = Vec::new();
-        for image in &self.images {
-            manifests.push(
-                image.blobs(&applets, &mut blobs).with_context(|| format!("cannot make {}", image.name))?,
-            );
-        }
-        let index = json!({
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.index.v1+json",
-            "manifests": manifests,
-        });
-        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        let mut archive = Builder::new(BufWriter::new(file));
-        append(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
-        append(&mut archive, "index.json", index.to_string().as_bytes(), 0o644)?;
-        for (digest, blob) in &blobs {
-            append(&mut archive, &format!("blobs/sha256/{digest}"), blob, 0o644)?;
-        }
-        archive.into_inner()?.flush()?;
-        Ok(())
+        write(&self.images, path)
     }
+}
+
+/// Writes an archive of `images` to `path`.
+pub(super) fn write(images: &[Image], path: &Path) -> Result<()> {
+    let mut blobs = BTreeMap::new();
+    let mut manifests = Vec::new();
+    for image in images {
+        manifests.push(image.blobs(&mut blobs).with_context(|| format!("cannot make {}", image.name))?);
+    }
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": manifests,
+    });
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut archive = Builder::new(BufWriter::new(file));
+    append(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
+    append(&mut archive, "index.json", index.to_string().as_bytes(), 0o644)?;
+    for (digest, blob) in &blobs {
+        append(&mut archive, &format!("blobs/sha256/{digest}"), blob, 0o644)?;
+    }
+    archive.into_inner()?.flush()?;
+    Ok(())
+}
+
+fn applets() -> Result<String> {
+    let mut list = Command::new(BUSYBOX);
+    list.arg("--list");
+    run(list, limits::PAUSE_BUILD).context("busybox does not name its applets")
 }
 
 impl Image {
     /// Adds the image's layer, configuration and manifest to `blobs`; the result is its line in the index.
-    fn blobs(&self, applets: &str, blobs: &mut BTreeMap<String, Vec<u8>>) -> Result<Value> {
+    fn blobs(&self, blobs: &mut BTreeMap<String, Vec<u8>>) -> Result<Value> {
         let mut put = |media_type: &str, bytes: Vec<u8>| {
             let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
             let descriptor =
@@ -122,11 +134,16 @@ impl Image {
             blobs.insert(digest, bytes);
             descriptor
         };
-        let layer = put("application/vnd.oci.image.layer.v1.tar", self.layer(applets)?);
+        let layer = put("application/vnd.oci.image.layer.v1.tar", self.layer()?);
         let config = json!({
             "architecture": architecture(),
             "os": "linux",
-            "config": {"Entrypoint": self.entrypoint, "Env": ["PATH=/bin"], "WorkingDir": "/"},
+            "config": {
+                "Entrypoint": [self.entrypoint],
+                "Env": ["PATH=/bin"],
+                "User": self.user,
+                "WorkingDir": "/",
+            },
             "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
         });
         let config = put("application/vnd.oci.image.config.v1+json", config.to_string().into_bytes());
@@ -144,18 +161,18 @@ impl Image {
         Ok(line)
     }
 
-    fn layer(&self, applets: &str) -> Result<Vec<u8>> {
+    fn layer(&self) -> Result<Vec<u8>> {
         let mut archive = Builder::new(Vec::new());
         for (folder, mode) in [("bin/", EXECUTABLE), ("tmp/", OPEN)] {
             let mut header = header(0, mode, EntryType::Directory);
             archive.append_data(&mut header, folder, std::io::empty())?;
         }
-        for (name, path) in &self.programs {
+        for (name, path) in &self.files {
             let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             append(&mut archive, name, &bytes, EXECUTABLE)?;
         }
         if self.applets {
-            for applet in applets.lines().filter(|applet| *applet != "busybox") {
+            for applet in applets()?.lines().filter(|applet| *applet != "busybox") {
                 let mut header = header(0, EXECUTABLE, EntryType::Symlink);
                 archive.append_link(&mut header, format!("bin/{applet}"), "busybox")?;
             }

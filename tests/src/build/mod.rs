@@ -15,11 +15,13 @@ mod cache;
 mod catalog;
 mod command;
 mod debian;
+mod ferry;
 mod golang;
 mod image;
 mod limits;
 mod tools;
 
 pub use catalog::{DEFAULT_KUBERNETES, KubernetesRelease};
+pub use ferry::{VERSION, images, release_images};
 pub use image::{ETCD_IMAGE, PAUSE_IMAGE, TOOL_IMAGE};
-pub use tools::{Tools, ensure};
+pub use tools::{Tools, ensure, ensure_releases};

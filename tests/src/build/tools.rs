@@ -33,7 +33,10 @@ const PAUSE_SOURCE: &str = "build/pause/linux/pause.c";
 /// what was built outside.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Tools {
+    /// By name, those of Kubernetes at the first release that was asked for.
     programs: BTreeMap<String, PathBuf>,
+    /// Kubernetes' own by release, all that were asked for.
+    kubernetes: BTreeMap<KubernetesRelease, BTreeMap<String, PathBuf>>,
     /// The archive that each node imports: the images of [`super::image`].
     pub images: PathBuf,
     /// The stages that kwok is started with.
@@ -43,12 +46,19 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// The path of a program such as `kubelet` or `csi-sanity`.
+    /// The path of a program such as `kubelet` or `csi-sanity`; of Kubernetes, at the first release that was asked
+    /// for.
     pub fn program(&self, name: &str) -> Result<&Path> {
-        self.programs.get(name).map(PathBuf::as_path).with_context(|| {
-            let known: Vec<&str> = self.programs.keys().map(String::as_str).collect();
-            format!("no program {name} is built here: there are {}", known.join(", "))
-        })
+        found(&self.programs, name)
+    }
+
+    /// The path of one of Kubernetes' own programs at `release`.
+    pub fn kubernetes_program(&self, release: &KubernetesRelease, name: &str) -> Result<&Path> {
+        let programs = self.kubernetes.get(release).with_context(|| {
+            let known: Vec<&str> = self.kubernetes.keys().map(|release| release.0.as_str()).collect();
+            format!("Kubernetes {} was not asked for: there is {}", release.0, known.join(", "))
+        })?;
+        found(programs, name)
     }
 
     /// The folders to put on `PATH` so that `kubectl`, `etcdctl`, `ctr` and the others are found.
@@ -61,8 +71,21 @@ impl Tools {
     }
 }
 
+fn found<'a>(programs: &'a BTreeMap<String, PathBuf>, name: &str) -> Result<&'a Path> {
+    programs.get(name).map(PathBuf::as_path).with_context(|| {
+        let known: Vec<&str> = programs.keys().map(String::as_str).collect();
+        format!("no program {name} is built here: there are {}", known.join(", "))
+    })
+}
+
 /// Builds what is missing, one program after another, with a line for each; returns at once when nothing is.
 pub fn ensure(kubernetes: &KubernetesRelease) -> Result<Tools> {
+    ensure_releases(std::slice::from_ref(kubernetes))
+}
+
+/// As [`ensure`], for worlds whose clusters run different releases of Kubernetes. The first is the one of what is
+/// asked for without a release.
+pub fn ensure_releases(kubernetes: &[KubernetesRelease]) -> Result<Tools> {
     debian::ensure()?;
     let cache = cache::root()?;
     let compiler = golang::compiler()?;
@@ -70,14 +93,14 @@ pub fn ensure(kubernetes: &KubernetesRelease) -> Result<Tools> {
         .into_iter()
         .map(|group| Source::read(group, &cache, &compiler))
         .collect::<Result<Vec<_>>>()?;
-    let programs = sources
+    let paths = |source: &Source| {
+        let folder = source.folder().to_owned();
+        source.programs().iter().map(move |program| (program.name.to_owned(), folder.join(program.name)))
+    };
+    let programs = sources.iter().rev().flat_map(paths).collect();
+    let of_kubernetes = sources
         .iter()
-        .flat_map(|source| {
-            source
-                .programs()
-                .iter()
-                .map(|program| (program.name.to_owned(), source.folder().join(program.name)))
-        })
+        .filter_map(|source| Some((source.release()?.clone(), paths(source).collect())))
         .collect();
     let of = |name: &str| {
         sources
@@ -88,6 +111,7 @@ pub fn ensure(kubernetes: &KubernetesRelease) -> Result<Tools> {
     let (kube, kwok, etcd) = (of("kubelet")?, of("kwok")?, of("etcd")?);
     let mut tools = Tools {
         programs,
+        kubernetes: of_kubernetes,
         images: PathBuf::new(),
         kwok_stages: kwok.folder().join("stages.yaml"),
         pause: kube.folder().join("pause"),
@@ -98,6 +122,7 @@ pub fn ensure(kubernetes: &KubernetesRelease) -> Result<Tools> {
     if tools
         .programs
         .values()
+        .chain(tools.kubernetes.values().flat_map(BTreeMap::values))
         .chain([&tools.images, &tools.kwok_stages, &tools.pause])
         .all(|path| path.is_file())
     {

@@ -10,18 +10,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{ADDRESS, program};
+use super::{ADDRESS, agent_metrics, program, watched};
 use crate::world::{Cluster, Process, Spec, World};
 
 /// Where the manifests lie.
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/agent");
+/// Those of them that say who the agent is and what it may do; the rest runs it as a pod.
+const PERMISSIONS: [&str; 4] = ["namespace.yaml", "observe.yaml", "move.yaml", "secrets.yaml"];
 /// Namespace and name of the agent's service account.
 const NAMESPACE: &str = "ferry-system";
 const ACCOUNT: &str = "ferry-agent";
 
 pub(super) async fn start(world: &World, cluster: &Cluster, dir: &Path, token: &str) -> Result<Process> {
     let name = cluster.name();
-    cluster.kubectl(&["apply", "-f", MANIFESTS]).await.context("the agent's permissions")?;
+    let files = PERMISSIONS.map(|file| format!("{MANIFESTS}/{file}"));
+    let apply = ["apply"].into_iter().chain(files.iter().flat_map(|file| ["-f", file])).collect::<Vec<_>>();
+    cluster.kubectl(&apply).await.context("the agent's permissions")?;
     let own = dir.join(format!("agent-{name}"));
     std::fs::create_dir_all(&own)?;
     let kubeconfig = kubeconfig(cluster, &own).await?;
@@ -36,6 +40,7 @@ pub(super) async fn start(world: &World, cluster: &Cluster, dir: &Path, token: &
         kubeconfig.display().to_string(),
     ];
     let hold = dir.join("hold").display().to_string();
+    let arguments = arguments.into_iter().chain(watched(&agent_metrics(world, name)?));
     let spec = Spec::new(&program("ferry-agent")?, arguments).with_env("FERRY_HOLD_DIR", hold);
     let agent = world.process(&format!("ferry/agent-{name}"));
     agent.launch(&spec)?;

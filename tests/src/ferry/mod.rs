@@ -5,10 +5,13 @@
 //! `deploy/agent` with a token of its own, never as an administrator. So what the tests run is exactly what the
 //! manifests allow.
 //!
-//! All processes belong to the world: they can be killed and started again, and end with it.
+//! All processes belong to the world: they can be killed and started again, and end with it. The other way to install
+//! it, as pods by the charts, is [`pods`].
 
 mod agent;
 mod cli;
+pub mod helm;
+pub mod pods;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +25,12 @@ use crate::world::{Process, Spec, Wait, World, beside};
 
 /// Where the controller listens inside the world.
 pub const ADDRESS: &str = "127.0.0.1:7443";
+/// Where the controller serves its metrics.
+pub const CONTROLLER_METRICS: &str = "127.0.0.1:9464";
+/// Where everything sends spans; nobody has to listen there.
+pub const OTLP_ENDPOINT: &str = "127.0.0.1:4317";
+/// Port of the first cluster's agent's metrics; the others' follow.
+const AGENT_METRICS_PORT: usize = 9465;
 /// Time for the controller to listen and for an agent to attach.
 const START: Duration = Duration::from_secs(20);
 
@@ -102,6 +111,22 @@ impl Ferry {
     }
 }
 
+/// Where the agent of a cluster serves its metrics.
+///
+/// # Errors
+/// No such cluster.
+pub fn agent_metrics(world: &World, cluster: &str) -> Result<String> {
+    let place = world.clusters().iter().position(|other| other.name() == cluster);
+    let place = place.with_context(|| format!("the world has no cluster {cluster}"))?;
+    Ok(format!("127.0.0.1:{}", AGENT_METRICS_PORT + place))
+}
+
+/// What makes a program of ours tell about itself: metrics there, spans, and logs that a program can read.
+fn watched(metrics: &str) -> [String; 6] {
+    let endpoint = format!("http://{OTLP_ENDPOINT}");
+    ["--metrics-listen", metrics, "--otlp-endpoint", &endpoint, "--log-format", "json"].map(str::to_owned)
+}
+
 /// A program that cargo put beside this one.
 ///
 /// # Errors
@@ -112,7 +137,8 @@ pub fn program(name: &str) -> Result<PathBuf> {
 
 fn start_controller(world: &World, dir: &Path) -> Result<Process> {
     let data = dir.join("controller").display().to_string();
-    let arguments = ["serve", "--data", &data, "--listen", ADDRESS];
+    let arguments = ["serve", "--data", &data, "--listen", ADDRESS].map(str::to_owned);
+    let arguments = arguments.into_iter().chain(watched(CONTROLLER_METRICS));
     let controller = world.process("ferry/controller");
     controller.launch(&Spec::new(&program("ferry-controller")?, arguments))?;
     Ok(controller)

@@ -35,6 +35,7 @@ use super::{
     process::Process,
     wait::Wait,
 };
+use crate::build::KubernetesRelease;
 
 /// Where kubectl keeps what it learns of an API; the home directory's would mix runs up and outlive them.
 pub const KUBECTL_CACHE: &str = "KUBECACHEDIR";
@@ -48,6 +49,8 @@ const DNS_PORT: u16 = 53;
 pub struct ClusterFacts {
     /// Its name, also of its context in the world's kubeconfig.
     pub name: String,
+    /// Its release of Kubernetes; `None`: the first that the world's tools hold.
+    pub kubernetes: Option<KubernetesRelease>,
     /// Where its API server listens.
     pub ip: Ipv4Addr,
     /// The API server's address as clients spell it.
@@ -130,7 +133,7 @@ impl Cluster {
 
     /// As [`Cluster::kubectl`], with `input` to read: `kubectl apply -f -`.
     pub async fn kubectl_with_input(&self, arguments: &[&str], input: &str) -> Result<String> {
-        let mut child = tokio::process::Command::new(self.shared.tools.program("kubectl")?)
+        let mut child = tokio::process::Command::new(self.shared.kubernetes_program(&self.facts, "kubectl")?)
             .arg("--kubeconfig")
             .arg(&self.facts.kubeconfig)
             .args(arguments)

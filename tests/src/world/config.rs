@@ -34,6 +34,8 @@ pub struct Config {
 pub struct ClusterConfig {
     /// Its name, also of its context in the kubeconfig: lower-case letters, digits and dashes.
     pub name: String,
+    /// Its release of Kubernetes, of those in [`Config::tools`]; `None`: the first of them.
+    pub kubernetes: Option<KubernetesRelease>,
     /// Nodes with a kubelet and containers, named `<cluster>-1` and so on.
     pub nodes: usize,
     /// Nodes that kwok simulates, named `<cluster>-kwok-1` and so on: their pods are only said to run.
@@ -100,7 +102,13 @@ impl ClusterConfig {
     /// A cluster with `nodes` real nodes.
     #[must_use]
     pub fn with_nodes(name: &str, nodes: usize) -> Self {
-        Self { name: name.to_owned(), nodes, simulated_nodes: 0 }
+        Self { name: name.to_owned(), kubernetes: None, nodes, simulated_nodes: 0 }
+    }
+
+    /// The same, control plane and nodes at `release`.
+    #[must_use]
+    pub fn at(self, release: &KubernetesRelease) -> Self {
+        Self { kubernetes: Some(release.clone()), ..self }
     }
 }
 

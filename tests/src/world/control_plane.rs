@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::{
-    Shared,
+    ClusterFacts, Shared,
     address::Plan,
     kubeconfig,
     kubeconfig::Entry,
@@ -38,6 +38,7 @@ const DNS_READY_PORT: u16 = 8181;
 /// A control plane about to be started: its certificates and files are written.
 pub(super) struct ControlPlane<'a> {
     shared: &'a Shared,
+    facts: &'a ClusterFacts,
     name: &'a str,
     plan: Plan,
     authority: Authority,
@@ -46,8 +47,9 @@ pub(super) struct ControlPlane<'a> {
 }
 
 impl<'a> ControlPlane<'a> {
-    /// Makes the certificates, kubeconfigs and files of the cluster `name`.
-    pub(super) fn prepare(shared: &'a Shared, name: &'a str, plan: Plan) -> Result<Self> {
+    /// Makes the certificates, kubeconfigs and files of the cluster of `facts`.
+    pub(super) fn prepare(shared: &'a Shared, facts: &'a ClusterFacts, plan: Plan) -> Result<Self> {
+        let name = facts.name.as_str();
         let dir = shared.dir.join("cluster").join(name);
         let authority = Authority::create(&dir.join("pki"), name)?;
         let addresses: Vec<IpAddr> =
@@ -81,7 +83,7 @@ impl<'a> ControlPlane<'a> {
         ];
         let credentials =
             others.map(|(file, user)| client(file, user, None).map(|credential| (file, credential)));
-        let this = Self { shared, name, plan, authority, admin, dir };
+        let this = Self { shared, facts, name, plan, authority, admin, dir };
         this.write_kubeconfig("admin", &this.admin)?;
         for credential in credentials {
             let (file, credential) = credential?;
@@ -192,7 +194,7 @@ impl<'a> ControlPlane<'a> {
             "--allow-privileged=true".to_owned(),
             "--endpoint-reconciler-type=lease".to_owned(),
         ];
-        Ok(Spec::new(self.shared.tools.program(API_SERVER)?, flags))
+        Ok(Spec::new(self.shared.kubernetes_program(self.facts, API_SERVER)?, flags))
     }
 
     fn controller_manager(&self) -> Result<Spec> {
@@ -209,13 +211,13 @@ impl<'a> ControlPlane<'a> {
             format!("--cluster-signing-key-file={}", self.pki("ca.key")),
             format!("--flex-volume-plugin-dir={}", self.dir.join("volume-plugins").display()),
         ]);
-        Ok(Spec::new(self.shared.tools.program(CONTROLLER_MANAGER)?, flags))
+        Ok(Spec::new(self.shared.kubernetes_program(self.facts, CONTROLLER_MANAGER)?, flags))
     }
 
     fn scheduler(&self) -> Result<Spec> {
         let mut flags = self.client_flags(SCHEDULER);
         flags.push("--secure-port=10259".to_owned());
-        Ok(Spec::new(self.shared.tools.program(SCHEDULER)?, flags))
+        Ok(Spec::new(self.shared.kubernetes_program(self.facts, SCHEDULER)?, flags))
     }
 
     fn client_flags(&self, user: &str) -> Vec<String> {

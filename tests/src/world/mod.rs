@@ -217,10 +217,17 @@ impl Shared {
     }
 
     /// The cluster that `node` belongs to.
-    fn cluster_of(&self, node: &str) -> Result<&str> {
+    fn cluster_of(&self, node: &str) -> Result<&ClusterFacts> {
         let has = |cluster: &&ClusterFacts| cluster.nodes.iter().any(|facts| facts.name == node);
-        let found = self.clusters.iter().find(has);
-        found.map(|cluster| cluster.name.as_str()).with_context(|| format!("no cluster has a node {node}"))
+        self.clusters.iter().find(has).with_context(|| format!("no cluster has a node {node}"))
+    }
+
+    /// One of Kubernetes' own programs at the release of a cluster.
+    fn kubernetes_program(&self, cluster: &ClusterFacts, name: &str) -> Result<&Path> {
+        match &cluster.kubernetes {
+            Some(release) => self.tools.kubernetes_program(release, name),
+            None => self.tools.program(name),
+        }
     }
 
     /// The API server's address of the cluster `name`.

@@ -159,8 +159,9 @@ impl Node {
     pub(super) fn start_kubelet(&self) -> Result<()> {
         let etc = self.disk().join("etc");
         let file = |name: &str| etc.join(name).display().to_string();
-        let program = |name: &str| self.shared.tools.program(name);
         let name = self.facts.name.as_str();
+        let cluster = self.shared.cluster_of(name)?;
+        let program = |program: &str| self.shared.kubernetes_program(cluster, program);
         let address = self.station()?.address.to_string();
         let kubelet = [
             "--config".to_owned(),
@@ -176,11 +177,10 @@ impl Node {
         let proxy = Spec::new(program("kube-proxy")?, ["--config".to_owned(), file("kube-proxy.json")]);
         self.process(KUBE_PROXY).launch(&self.here(proxy))?;
         if let Some(driver) = &self.shared.test_csi {
-            let cluster = self.shared.cluster_of(name)?;
             self.process(TEST_CSI).launch(&self.here(super::csi::node_part(
                 &self.shared,
                 driver,
-                cluster,
+                &cluster.name,
                 name,
             )))?;
         }

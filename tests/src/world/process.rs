@@ -115,16 +115,20 @@ impl Process {
         self.start()
     }
 
+    /// How it was started last.
+    pub fn spec(&self) -> Result<Spec> {
+        let path = self.file("json");
+        let text =
+            fs::read(&path).with_context(|| format!("{} was never started in this world", self.name))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))
+    }
+
     /// Starts it as it was started before; refused while it runs.
     pub fn start(&self) -> Result<()> {
         if let Some(pid) = self.pid() {
             bail!("{} runs already, as process {pid}: stop or kill it first", self.name);
         }
-        let path = self.file("json");
-        let text =
-            fs::read(&path).with_context(|| format!("{} was never started in this world", self.name))?;
-        let spec: Spec =
-            serde_json::from_slice(&text).with_context(|| format!("{} is damaged", path.display()))?;
+        let spec = self.spec()?;
         let log_path = self.log_path();
         make_parent(&log_path)?;
         let log = OpenOptions::new().create(true).append(true).open(&log_path)?;

@@ -43,7 +43,7 @@ pub(super) async fn up(dir: &Path, config: &Config) -> Result<World> {
         .clusters
         .iter()
         .enumerate()
-        .map(|(index, cluster)| ControlPlane::prepare(&world.shared, cluster.name(), Plan::new(index)))
+        .map(|(index, cluster)| ControlPlane::prepare(&world.shared, &cluster.facts, Plan::new(index)))
         .collect::<Result<Vec<_>>>()?;
     let entries: Vec<_> = planes
         .iter()
@@ -76,6 +76,7 @@ fn plan(dir: &Path, index: usize, config: &ClusterConfig) -> ClusterFacts {
     });
     ClusterFacts {
         name: name.clone(),
+        kubernetes: config.kubernetes.clone(),
         ip: plan.control_plane(),
         server: format!("https://{}:6443", plan.control_plane()),
         kubeconfig: dir.join("cluster").join(name).join("admin.kubeconfig"),

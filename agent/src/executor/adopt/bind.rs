@@ -11,10 +11,11 @@ use serde_json::Value;
 use crate::{
     context::Context,
     executor::{
-        api::{self, CLAIM, Halted, Key, VOLUME},
+        api::{self, CLAIM, CLASS, Halted, Key, VOLUME},
         dependencies::not_created,
         object,
         tombstone::{self, Standing},
+        topology::{self, Topology},
         travel,
         volumes::{self, Recorded},
         wait::Wait,
@@ -35,7 +36,7 @@ pub(super) async fn run(ctx: &Context, command: &Adopt, recorded: &[Recorded]) -
     }
     let mut bound = Vec::new();
     for disk in recorded {
-        bound.push(wait_bound(ctx, disk).await?);
+        bound.push(wait_bound(ctx, STEP, disk).await?);
     }
     ctx.progress.done(STEP, "claims and PersistentVolumes are Bound to each other");
     Ok(bound)
@@ -66,8 +67,9 @@ async fn make_volume(ctx: &Context, command: &Adopt, disk: &Recorded, claim: &Ke
     let key = disk.key(ctx);
     let epoch = ctx.command.epoch;
     let Some(found) = api::read(ctx, &key).await? else {
-        let body =
+        let mut body =
             travel::volume(&disk.volume, &claim.namespace, &claim.name, &command.storage_classes, epoch);
+        topology(ctx, &body).await?.rewrite(&mut body);
         return match api::create(ctx, &key, &body).await? {
             api::Written::Done(_) => Ok(()),
             other => Err(not_created(&key, &other)),
@@ -90,6 +92,22 @@ async fn make_volume(ctx: &Context, command: &Adopt, disk: &Recorded, claim: &Ke
         if object::is_ending(&found) { ", and not being deleted" } else { "" }
     ))
     .into())
+}
+
+/// What the volume's class in this cluster says of the source's zones; nothing for a volume that names none.
+async fn topology(ctx: &Context, volume: &Value) -> Result<Topology, Stop> {
+    let name = object::text(volume, "/spec/storageClassName");
+    if name.is_empty() || !Topology::concerns(volume) {
+        return Ok(Topology::default());
+    }
+    let key = Key { kind: CLASS, namespace: String::new(), name: name.to_owned() };
+    let class = api::read(ctx, &key).await?;
+    Topology::of(class.as_ref()).map_err(|part| {
+        Stop::conflict(format!(
+            "the annotation {} of {key} cannot be read at {part:?}, expected KEY=VALUE:KEY=VALUE. Repair or remove it",
+            topology::MAP
+        ))
+    })
 }
 
 async fn make_claim(ctx: &Context, command: &Adopt, disk: &Recorded, key: &Key) -> Halted<()> {
@@ -121,10 +139,15 @@ fn ours(ctx: &Context, disk: &Recorded, key: &Key, claim: &Value) -> Result<(), 
     )))
 }
 
-async fn wait_bound(ctx: &Context, disk: &Recorded) -> Halted<ClaimedVolume> {
+/// Claim and volume of the disk, Bound to each other.
+pub(in crate::executor) async fn wait_bound(
+    ctx: &Context,
+    step: u32,
+    disk: &Recorded,
+) -> Halted<ClaimedVolume> {
     let claim_key = Key::of(ctx, CLAIM, object::name(&disk.claim));
     let volume_key = disk.key(ctx);
-    let mut wait = Wait::new(ctx, STEP);
+    let mut wait = Wait::new(ctx, step);
     loop {
         let (claim, volume) = (api::read(ctx, &claim_key).await?, api::read(ctx, &volume_key).await?);
         let (Some(claim), Some(volume)) = (claim, volume) else {

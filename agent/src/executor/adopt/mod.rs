@@ -8,23 +8,34 @@
 //! What this command made is recognised by its epoch and the disk's handle; everything else stops it (H12, H23).
 
 use ferry_proto::agent::v1::{Adopt, Adopted};
+use futures::{TryFutureExt as _, future::try_join};
 
-use super::{api::Halted, epochs, volumes::Recorded};
+use super::{
+    api::Halted,
+    epochs,
+    slice_patch::{self, Change},
+    volumes::Recorded,
+};
 use crate::context::Context;
 
-mod bind;
-mod start;
+pub(super) mod bind;
+pub(super) mod start;
+
+/// Step 10, as it is reported.
+const START: u32 = 10;
 
 /// Adopts the ordinal.
 pub(super) async fn run(ctx: &Context, command: &Adopt) -> Halted<Adopted> {
     let recorded = Recorded::parse_all(&command.volumes)?;
     let fence = [(command.ordinal, ctx.command.epoch)];
-    epochs::keep(ctx, &fence).await?;
-    let set = super::stateful_set::read(ctx, &command.stateful_set_uid).await?;
-    super::slice_patch::side(&set, command.from_slice.as_ref(), command.to_slice.as_ref())?;
+    let Adopt { ordinal, stateful_set_uid, from_slice, to_slice, .. } = command;
+    let change = Change::of(*ordinal, stateful_set_uid, *from_slice, *to_slice)?;
+    let set = super::stateful_set::read(ctx, stateful_set_uid).err_into();
+    let ((), set) = try_join(epochs::keep(ctx, &fence), set).await?;
+    slice_patch::side(&set, &change)?;
     let volumes = bind::run(ctx, command, &recorded).await?;
     epochs::keep(ctx, &fence).await?;
-    let started = start::run(ctx, command).await?;
+    let started = start::run(ctx, START, &change).await?;
     Ok(Adopted {
         pod_uid: started.pod_uid,
         pod_address: started.pod_address,

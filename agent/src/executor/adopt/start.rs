@@ -7,7 +7,8 @@
 //!
 //! A pod that does not come up in time leaves the outcome unknown, with what it says about itself (H14).
 
-use ferry_proto::agent::v1::{Adopt, NodeIdentity};
+use ferry_proto::agent::v1::NodeIdentity;
+use futures::future::try_join;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -15,35 +16,32 @@ use crate::{
     context::Context,
     executor::{
         api::{self, EVENT, Halted, Key, NODE, POD},
-        object, slice_patch,
-        stateful_set::{self, HANDOFF},
+        object,
+        slice_patch::{self, Change},
+        stateful_set,
         wait::Wait,
     },
     limits,
     outcome::Stop,
 };
 
-const STEP: u32 = 10;
-
 /// The pod that came.
-pub(super) struct Started {
-    pub(super) pod_uid: String,
-    pub(super) pod_address: String,
-    pub(super) node: NodeIdentity,
+pub(in crate::executor) struct Started {
+    pub(in crate::executor) pod_uid: String,
+    pub(in crate::executor) pod_address: String,
+    pub(in crate::executor) node: NodeIdentity,
 }
 
 /// Patches the slice unless that is done, and waits for the pod.
-pub(super) async fn run(ctx: &Context, command: &Adopt) -> Halted<Started> {
-    ctx.progress.started(STEP, format!("taking ordinal {} into the slice", command.ordinal)).await;
-    let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
-    let set = match slice_patch::side(&set, command.from_slice.as_ref(), command.to_slice.as_ref())? {
+pub(in crate::executor) async fn run(ctx: &Context, step: u32, change: &Change) -> Halted<Started> {
+    ctx.progress.started(step, format!("taking ordinal {} into the slice", change.ordinal)).await;
+    let set = stateful_set::read(ctx, &change.stateful_set_uid);
+    let (set, handoff) = try_join(set, handoff(ctx, change)).await?;
+    let set = match slice_patch::side(&set, change)? {
         slice_patch::Side::After => set,
-        slice_patch::Side::Before => {
-            let handoff = handoff(ctx, command).await?;
-            slice_patch::apply(ctx, &set, &command.to_slice.unwrap_or_default(), &handoff).await?
-        }
+        slice_patch::Side::Before => slice_patch::apply(ctx, &set, change, &handoff).await?,
     };
-    let pod = available(ctx, command, &set).await?;
+    let pod = available(ctx, step, change, &set).await?;
     let node = Key::of(ctx, NODE, object::text(&pod, "/spec/nodeName"));
     let Some(node) = api::read(ctx, &node).await? else {
         return Err(Stop::not_ready(format!(
@@ -52,8 +50,8 @@ pub(super) async fn run(ctx: &Context, command: &Adopt) -> Halted<Started> {
         ))
         .into());
     };
-    peers_unchanged(ctx, command, &set).await?;
-    ctx.progress.done(STEP, format!("pod {} is Available", object::name(&pod)));
+    peers_unchanged(ctx, step, change, &set).await?;
+    ctx.progress.done(step, format!("pod {} is Available", object::name(&pod)));
     Ok(Started {
         pod_uid: object::uid(&pod).to_owned(),
         pod_address: object::text(&pod, "/status/podIP").to_owned(),
@@ -62,8 +60,8 @@ pub(super) async fn run(ctx: &Context, command: &Adopt) -> Halted<Started> {
 }
 
 /// The other pods right before the patch, for the annotation.
-async fn handoff(ctx: &Context, command: &Adopt) -> Result<Value, Stop> {
-    let pods = stateful_set::pods(ctx, &command.stateful_set_uid).await?;
+async fn handoff(ctx: &Context, change: &Change) -> Result<Value, Stop> {
+    let pods = stateful_set::pods(ctx, &change.stateful_set_uid).await?;
     let peers: serde_json::Map<_, _> = pods
         .iter()
         .map(|pod| {
@@ -71,23 +69,21 @@ async fn handoff(ctx: &Context, command: &Adopt) -> Result<Value, Stop> {
             (object::name(pod).to_owned(), json!({"uid": object::uid(pod), "revision": revision}))
         })
         .collect();
-    Ok(json!({"ordinal": command.ordinal, "epoch": ctx.command.epoch, "peers": peers}))
+    Ok(json!({"ordinal": change.ordinal, "epoch": ctx.command.epoch, "peers": peers}))
 }
 
 const REVISION: &str = "controller-revision-hash";
 
-async fn available(ctx: &Context, command: &Adopt, set: &Value) -> Halted<Value> {
-    let key = Key::of(ctx, POD, stateful_set::pod_name(&ctx.command.workload, command.ordinal));
-    let mut wait = Wait::new(ctx, STEP);
+async fn available(ctx: &Context, step: u32, change: &Change, set: &Value) -> Halted<Value> {
+    let key = Key::of(ctx, POD, stateful_set::pod_name(&ctx.command.workload, change.ordinal));
+    let mut wait = Wait::new(ctx, step);
     wait.watch(&key);
     wait.watch(&stateful_set::key(ctx));
     let min_ready = std::time::Duration::from_secs(object::number(set, "/spec/minReadySeconds"));
     let mut since: Option<(String, Instant)> = None;
     loop {
-        let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
-        if slice_patch::side(&set, command.from_slice.as_ref(), command.to_slice.as_ref())?
-            == slice_patch::Side::Before
-        {
+        let set = stateful_set::read(ctx, &change.stateful_set_uid).await?;
+        if slice_patch::side(&set, change)? == slice_patch::Side::Before {
             return Err(
                 Stop::conflict(format!("{key} was taken out of the slice again by somebody else")).into()
             );
@@ -103,12 +99,12 @@ async fn available(ctx: &Context, command: &Adopt, set: &Value) -> Halted<Value>
                     _ => since.insert((mark, Instant::now())).1,
                 };
                 let replicas = u64::from(object::slice(&set).replicas);
-                let is_said = object::is_observed(&set)
-                    && object::number(&set, "/status/availableReplicas") == replicas;
-                if is_said || seen.elapsed() >= min_ready {
+                let is_said = object::number(&set, "/status/availableReplicas") == replicas;
+                // Before its controller has seen the slice a pod may be Ready that is about to be told to end.
+                if object::is_observed(&set) && (is_said || seen.elapsed() >= min_ready) {
                     return Ok(pod.clone());
                 }
-                most = min_ready.saturating_sub(seen.elapsed());
+                most = min_ready.saturating_sub(seen.elapsed()).max(limits::ATTEMPT_PAUSE_FIRST);
                 format!("{key} to be Ready for {} s", min_ready.as_secs())
             }
             None => match &pod {
@@ -123,14 +119,10 @@ async fn available(ctx: &Context, command: &Adopt, set: &Value) -> Halted<Value>
 }
 
 /// The other pods are those of before the patch.
-async fn peers_unchanged(ctx: &Context, command: &Adopt, set: &Value) -> Result<(), Stop> {
-    let kept: Option<Value> =
-        object::annotation(set, HANDOFF).and_then(|text| serde_json::from_str(text).ok());
-    let Some(kept) = kept else { return Ok(()) };
-    let is_ours = object::number(&kept, "/ordinal") == u64::from(command.ordinal)
-        && object::number(&kept, "/epoch") == ctx.command.epoch;
-    let peers = kept.pointer("/peers").and_then(Value::as_object).filter(|_| is_ours);
-    let pods = stateful_set::pods(ctx, &command.stateful_set_uid).await?;
+async fn peers_unchanged(ctx: &Context, step: u32, change: &Change, set: &Value) -> Result<(), Stop> {
+    let kept = slice_patch::recorded(ctx, set, change.ordinal).unwrap_or_default();
+    let peers = kept.pointer("/peers").and_then(Value::as_object);
+    let pods = stateful_set::pods(ctx, &change.stateful_set_uid).await?;
     for (name, before) in peers.into_iter().flatten() {
         let now = pods.iter().find(|pod| object::name(pod) == name);
         let (uid, revision) = (object::text(before, "/uid"), object::text(before, "/revision"));
@@ -138,7 +130,7 @@ async fn peers_unchanged(ctx: &Context, command: &Adopt, set: &Value) -> Result<
             Some(pod) if object::uid(pod) == uid => {}
             Some(pod) if object::label(pod, REVISION) == Some(revision) => {
                 ctx.progress.waiting(
-                    STEP,
+                    step,
                     format!("note: pod {name} was replaced meanwhile, with the same revision"),
                 );
             }
@@ -146,16 +138,16 @@ async fn peers_unchanged(ctx: &Context, command: &Adopt, set: &Value) -> Result<
                 return Err(Stop::conflict(format!(
                     "Pod {name} was replaced by one of another revision while ordinal {} moved: a rollout began, or the \
                      API server does not know slices (H15, H25). Stop it, and make the templates the same",
-                    command.ordinal
+                    change.ordinal
                 ))
-                .at(STEP));
+                .at(step));
             }
             None => {
                 return Err(Stop::not_ready(format!(
                     "Pod {name} is gone; it was there when ordinal {} came",
-                    command.ordinal
+                    change.ordinal
                 ))
-                .at(STEP));
+                .at(step));
             }
         }
     }

@@ -11,6 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use ferry_proto::agent::v1::NodeIdentity;
+use futures::future::{try_join, try_join_all};
 use serde_json::Value;
 
 use super::{Ran, Work};
@@ -24,32 +26,35 @@ use crate::{
     outcome::Stop,
 };
 
-const STEP: u32 = 6;
-
 /// Waits for the proof.
-pub(super) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
+pub(in crate::executor) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
     let ctx = work.ctx;
     if work.volumes.is_empty() {
         return Ok(());
     }
-    ctx.progress.started(STEP, format!("waiting for {} to let go of the disks", names(ran))).await;
+    ctx.progress
+        .started(work.steps.detach, format!("waiting for {} to let go of the disks", names(ran)))
+        .await;
     let was_proven = proven(work).await?;
     let mut renewals: BTreeMap<String, Option<jiff::Timestamp>> = BTreeMap::new();
-    let mut wait = Wait::new(ctx, STEP);
+    let mut wait = Wait::new(ctx, work.steps.detach);
     loop {
-        let mut waiting = attached(work, &mut wait).await?;
+        let nodes = if was_proven { &[] } else { ran.nodes.as_slice() };
+        let looks = try_join_all(nodes.iter().map(|node| look(work, node)));
+        let (mut waiting, looked) = try_join(attached(work, &mut wait), looks).await?;
         if !was_proven {
-            for node in &ran.nodes {
-                let lease = Key::within(LEASE, node::LEASES, node.name.clone());
-                wait.watch(&lease);
+            for (node, (renewal, held)) in nodes.iter().zip(looked) {
+                wait.watch(&lease(node));
                 wait.watch(&Key::of(ctx, NODE, node.name.clone()));
-                let renewal = node::renewal(api::read(ctx, &lease).await?.as_ref());
                 let first = *renewals.entry(node.name.clone()).or_insert(renewal);
-                waiting.extend(holding(work, node).await?);
+                waiting.extend(held);
                 if renewal <= first {
                     waiting
                         .push(format!("the kubelet of {} to renew its Lease after the pod's end", node.name));
                 }
+            }
+            if work.everywhere {
+                waiting.extend(api::list(ctx, NODE, "").await?.iter().filter_map(|node| used(work, node)));
             }
         }
         if waiting.is_empty() {
@@ -57,8 +62,19 @@ pub(super) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
         }
         wait.pause(waiting.join("; ")).await?;
     }
-    ctx.progress.done(STEP, "no attachment exists and the node does not use the disks");
+    ctx.progress.done(work.steps.detach, "no attachment exists and no node uses the disks");
     Ok(())
+}
+
+/// When the node renewed its Lease last, and what keeps it from giving the proof.
+async fn look(work: &Work<'_>, node: &NodeIdentity) -> Result<(Option<jiff::Timestamp>, Vec<String>), Stop> {
+    let key = lease(node);
+    let (lease, held) = try_join(api::read(work.ctx, &key), holding(work, node)).await?;
+    Ok((node::renewal(lease.as_ref()), held))
+}
+
+fn lease(node: &NodeIdentity) -> Key {
+    Key::within(LEASE, node::LEASES, node.name.clone())
 }
 
 /// Whether an earlier process had the proof at this epoch.
@@ -98,10 +114,7 @@ async fn attached(work: &Work<'_>, wait: &mut Wait<'_>) -> Result<Vec<String>, S
 ///
 /// # Errors
 /// Unknown, if it never will.
-async fn holding(
-    work: &Work<'_>,
-    identity: &ferry_proto::agent::v1::NodeIdentity,
-) -> Result<Vec<String>, Stop> {
+async fn holding(work: &Work<'_>, identity: &NodeIdentity) -> Result<Vec<String>, Stop> {
     let found = api::read(work.ctx, &Key::of(work.ctx, NODE, identity.name.clone())).await?;
     let broken = node::changed(found.as_ref(), identity).or_else(|| found.as_ref().and_then(node::forced));
     if let Some(fault) = broken {
@@ -110,7 +123,7 @@ async fn holding(
              powered off or fenced, then attest it",
             identity.name
         ))
-        .at(STEP));
+        .at(work.steps.detach));
     }
     let Some(found) = found else { return Ok(Vec::new()) };
     let mut waiting: Vec<String> = node::fault(&found)
@@ -131,5 +144,8 @@ fn used(work: &Work<'_>, found: &Value) -> Option<String> {
 }
 
 fn names(ran: &Ran) -> String {
+    if ran.nodes.is_empty() {
+        return "every node".to_owned();
+    }
     ran.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -8,31 +8,50 @@
 //! node) stands in the command and, as it was at the patch, in the set's annotation `ferry.dev/handoff`.
 
 use ferry_proto::agent::v1::{NodeIdentity, Release, Released};
+use futures::future::try_join;
 
-use super::{api::Halted, epochs, volumes::Recorded};
+use super::{api::Halted, epochs, slice_patch::Change, volumes::Recorded};
 use crate::{context::Context, outcome::Stop};
 
-mod detach;
-mod stop;
-mod unclaim;
+pub(super) mod detach;
+pub(super) mod stop;
+pub(super) mod unclaim;
 
 /// What the parts work with.
-struct Work<'a> {
-    ctx: &'a Context,
-    command: &'a Release,
+pub(super) struct Work<'a> {
+    pub(super) ctx: &'a Context,
+    /// What changes of the slice.
+    pub(super) change: Change,
+    /// Who ran the ordinal, by the command's word.
+    pub(super) held: Ran,
     /// The ordinal's volumes as the ledger recorded them.
-    volumes: Vec<Recorded>,
+    pub(super) volumes: Vec<Recorded>,
     /// Names of the claims.
-    claims: Vec<String>,
+    pub(super) claims: Vec<String>,
+    /// The steps that the parts report.
+    pub(super) steps: Steps,
+    /// Whether any node may have had the disks, not only those that are known to have run the pod.
+    pub(super) everywhere: bool,
+}
+
+/// Numbers of the steps in handoff.md section 5 that the parts report: an undo has those of what it undoes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    /// The end of the pod.
+    pub(super) pod: u32,
+    /// The proof of detach.
+    pub(super) detach: u32,
+    /// Tombstones instead of claims.
+    pub(super) claims: u32,
 }
 
 /// Who ran the ordinal.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Ran {
+pub(super) struct Ran {
     /// UID of the pod that ended.
-    pod_uid: String,
+    pub(super) pod_uid: String,
     /// Every node that may have written: the one that was held and, if it is another, the one at the patch.
-    nodes: Vec<NodeIdentity>,
+    pub(super) nodes: Vec<NodeIdentity>,
 }
 
 /// Releases the ordinal.
@@ -42,13 +61,17 @@ pub(super) async fn run(ctx: &Context, command: &Release) -> Halted<Released> {
     if command.node.as_ref().is_none_or(|node| node.name.is_empty() || node.uid.is_empty()) {
         return Err(Stop::not_understood("The command does not say which node ran the ordinal").into());
     }
-    let work = Work { ctx, command, volumes, claims };
-    epochs::keep(ctx, &[(command.ordinal, ctx.command.epoch)]).await?;
+    let Release { ordinal, stateful_set_uid, from_slice, to_slice, .. } = command;
+    let change = Change::of(*ordinal, stateful_set_uid, *from_slice, *to_slice)?;
+    let held = Ran { pod_uid: command.pod_uid.clone(), nodes: command.node.clone().into_iter().collect() };
+    let steps = Steps { pod: 5, detach: 6, claims: 7 };
+    let work = Work { ctx, change, held, volumes, claims, steps, everywhere: false };
+    let fence = [(command.ordinal, ctx.command.epoch)];
+    epochs::keep(ctx, &fence).await?;
     let ran = stop::run(&work).await?;
     detach::run(&work, &ran).await?;
     // The proof took time: claims go only if the fence and the end of the pod still hold (H32).
-    epochs::keep(ctx, &[(command.ordinal, ctx.command.epoch)]).await?;
-    stop::ended(&work, &ran).await?;
+    try_join(epochs::keep(ctx, &fence), stop::ended(&work, &ran)).await?;
     let volumes = unclaim::run(&work).await?;
     ctx.progress.started(8, "gathering the evidence").await;
     let node = ran.nodes.into_iter().last();

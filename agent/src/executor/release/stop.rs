@@ -6,52 +6,56 @@
 //! when its other pods are well (H31): the wait says which pod it is that holds it up.
 
 use ferry_proto::agent::v1::NodeIdentity;
+use futures::future::try_join;
 use serde_json::{Value, json};
 
 use super::{Ran, Work};
 use crate::{
     executor::{
         api::{self, Halt, Halted, Key, NODE, POD},
-        hold, object, slice_patch,
-        stateful_set::{self, HANDOFF},
-        volumes,
+        hold, object, slice_patch, stateful_set, volumes,
         wait::Wait,
     },
     outcome::Stop,
 };
 
-const STEP: u32 = 5;
-
 /// Patches the slice unless that is done, and waits for the pod's end.
 pub(super) async fn run(work: &Work<'_>) -> Halted<Ran> {
-    let (ctx, command) = (work.ctx, work.command);
-    let to = command.to_slice.unwrap_or_default();
-    ctx.progress.started(STEP, format!("taking ordinal {} out of the slice", command.ordinal)).await;
-    let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
-    let set = match slice_patch::side(&set, command.from_slice.as_ref(), command.to_slice.as_ref())? {
+    let (ctx, change) = (work.ctx, &work.change);
+    ctx.progress.started(work.steps.pod, format!("taking ordinal {} out of the slice", change.ordinal)).await;
+    let set = stateful_set::read(ctx, &change.stateful_set_uid).await?;
+    let set = match slice_patch::side(&set, change)? {
         slice_patch::Side::After => set,
         slice_patch::Side::Before => {
-            safe(work, &set).await?;
-            let handoff = handoff(work).await?;
-            slice_patch::apply(ctx, &set, &to, &handoff).await?
+            let ((), handoff) = try_join(safe(work, &set), handoff(work)).await?;
+            slice_patch::apply(ctx, &set, change, &handoff).await?
         }
     };
     let ran = recorded(work, &set);
     ended(work, &ran).await?;
-    ctx.progress.done(STEP, format!("pod {} ended", pod(work).name));
+    ctx.progress.done(work.steps.pod, format!("pod {} ended", pod(work).name));
     Ok(ran)
 }
 
-/// Step 3 once more, on the very object that is patched (its generation is tested): time has passed since the hold. A
-/// replica that is down is one more than the budget has (I4); a retention policy or a reclaim policy that somebody put
-/// back would let the patch delete the claims, and with them the disks (H3, I7).
+/// Step 3 once more, on the very object that is patched (its version is tested): time has passed since the hold. A
+/// replica that is down is one more than the budget has (I4); a reclaim policy that somebody put back would let the
+/// deletion of a claim destroy the disk (I7).
 async fn safe(work: &Work<'_>, set: &Value) -> Result<(), Stop> {
     if let Some(message) = hold::incomplete(work.ctx, set).await? {
         return Err(Stop::not_ready(format!(
             "ordinal {} does not stop before this is over: waiting for {message}",
-            work.command.ordinal
+            work.change.ordinal
         )));
     }
+    kept(set)?;
+    for recorded in &work.volumes {
+        volumes::retained(work.ctx, recorded).await?;
+    }
+    Ok(())
+}
+
+/// A retention policy that somebody put back would let the patch delete the claims (H3).
+pub(in crate::executor) fn kept(set: &Value) -> Result<(), Stop> {
     for on in ["whenScaled", "whenDeleted"] {
         let policy = object::text(set, &format!("/spec/persistentVolumeClaimRetentionPolicy/{on}"));
         if !matches!(policy, "" | "Retain") {
@@ -62,14 +66,12 @@ async fn safe(work: &Work<'_>, set: &Value) -> Result<(), Stop> {
             )));
         }
     }
-    for recorded in &work.volumes {
-        volumes::retained(work.ctx, recorded).await?;
-    }
     Ok(())
 }
 
-fn pod(work: &Work<'_>) -> Key {
-    Key::of(work.ctx, POD, stateful_set::pod_name(&work.ctx.command.workload, work.command.ordinal))
+/// Where the ordinal's pod is.
+pub(in crate::executor) fn pod(work: &Work<'_>) -> Key {
+    Key::of(work.ctx, POD, stateful_set::pod_name(&work.ctx.command.workload, work.change.ordinal))
 }
 
 /// The pod and the node right before the patch, for the annotation.
@@ -89,7 +91,7 @@ async fn handoff(work: &Work<'_>) -> Result<Value, Stop> {
     };
     let node = object::node_identity(&node);
     Ok(json!({
-        "ordinal": work.command.ordinal,
+        "ordinal": work.change.ordinal,
         "epoch": ctx.command.epoch,
         "pod": object::uid(&pod),
         "node": {"name": node.name, "uid": node.uid, "bootID": node.boot_id},
@@ -98,52 +100,44 @@ async fn handoff(work: &Work<'_>) -> Result<Value, Stop> {
 
 /// Who ran the ordinal: the command's word, and the annotation's if it is of this epoch.
 fn recorded(work: &Work<'_>, set: &Value) -> Ran {
-    let mut ran =
-        Ran { pod_uid: work.command.pod_uid.clone(), nodes: work.command.node.clone().into_iter().collect() };
-    let kept: Option<Value> =
-        object::annotation(set, HANDOFF).and_then(|text| serde_json::from_str(text).ok());
-    let Some(kept) = kept else { return ran };
-    let is_ours = object::number(&kept, "/ordinal") == u64::from(work.command.ordinal)
-        && object::number(&kept, "/epoch") == work.ctx.command.epoch;
-    if is_ours {
-        object::text(&kept, "/pod").clone_into(&mut ran.pod_uid);
-        let node = NodeIdentity {
-            name: object::text(&kept, "/node/name").to_owned(),
-            uid: object::text(&kept, "/node/uid").to_owned(),
-            boot_id: object::text(&kept, "/node/bootID").to_owned(),
-        };
-        if !ran.nodes.contains(&node) {
-            ran.nodes.push(node);
-        }
+    let mut ran = work.held.clone();
+    let Some(kept) = slice_patch::recorded(work.ctx, set, work.change.ordinal) else { return ran };
+    object::text(&kept, "/pod").clone_into(&mut ran.pod_uid);
+    let node = NodeIdentity {
+        name: object::text(&kept, "/node/name").to_owned(),
+        uid: object::text(&kept, "/node/uid").to_owned(),
+        boot_id: object::text(&kept, "/node/bootID").to_owned(),
+    };
+    if !ran.nodes.contains(&node) {
+        ran.nodes.push(node);
     }
     ran
 }
 
 /// Waits until the step's condition holds.
 pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
-    let (ctx, command) = (work.ctx, work.command);
+    let (ctx, to) = (work.ctx, &work.change.to);
     let (key, set_key) = (pod(work), stateful_set::key(ctx));
-    let mut wait = Wait::new(ctx, STEP);
+    let mut wait = Wait::new(ctx, work.steps.pod);
     wait.watch(&key);
     wait.watch(&set_key);
     loop {
-        let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
-        let to = command.to_slice.unwrap_or_default();
-        if !object::same_slice(&object::slice(&set), &to) {
+        let set = stateful_set::read(ctx, &work.change.stateful_set_uid).await?;
+        if !object::same_slice(&object::slice(&set), to) {
             return Err(Halt::Again(format!(
                 "the slice of {set_key} changed while pod {} was to end",
                 key.name
             )));
         }
         let message = match api::read(ctx, &key).await? {
-            Some(pod) if object::uid(&pod) != ran.pod_uid && object::uid(&pod) != command.pod_uid => {
+            Some(pod) if object::uid(&pod) != ran.pod_uid && object::uid(&pod) != work.held.pod_uid => {
                 return Err(Stop::not_ready(format!(
                     "{key} has uid {}, expected the end of {}: a live successor runs. It goes when the StatefulSet \
                      controller has seen the new slice",
                     object::uid(&pod),
                     ran.pod_uid
                 ))
-                .at(STEP)
+                .at(work.steps.pod)
                 .into());
             }
             Some(pod) => waited_for(ctx, &set, &pod).await?,
@@ -163,7 +157,11 @@ pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
 }
 
 /// What the pod's end waits for, in words (H31).
-async fn waited_for(ctx: &crate::context::Context, set: &Value, pod: &Value) -> Result<String, Stop> {
+pub(in crate::executor) async fn waited_for(
+    ctx: &crate::context::Context,
+    set: &Value,
+    pod: &Value,
+) -> Result<String, Stop> {
     let name = object::name(pod);
     if object::is_ending(pod) {
         let grace = object::number(pod, "/metadata/deletionGracePeriodSeconds");
@@ -188,7 +186,7 @@ async fn waited_for(ctx: &crate::context::Context, set: &Value, pod: &Value) -> 
 }
 
 /// No other pod names the claims.
-async fn unused(work: &Work<'_>) -> Halted<()> {
+pub(in crate::executor) async fn unused(work: &Work<'_>) -> Halted<()> {
     for pod in api::list(work.ctx, POD, "").await? {
         if let Some(claim) =
             stateful_set::claims_of(&pod).find(|claim| work.claims.iter().any(|name| name == claim))
@@ -197,7 +195,7 @@ async fn unused(work: &Work<'_>) -> Halted<()> {
                 "Pod {} uses claim {claim} too; the disk cannot leave while it does. Delete that pod",
                 object::name(&pod)
             ))
-            .at(STEP)
+            .at(work.steps.pod)
             .into());
         }
     }

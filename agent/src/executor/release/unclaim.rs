@@ -1,9 +1,10 @@
 //! Step 7: tombstones in the place of the ordinal's claims.
 //!
 //! For each claim, one after the other: the PersistentVolume is marked with the epoch and read back as `Retain` (I7);
-//! the claim is deleted by uid; when it is gone, the tombstone is created at once. Between any two of these writes a
-//! new process sees which of them is next: a real claim of the recorded uid, nothing, or a tombstone. Anything else
-//! under the name is somebody else's, and stops the step. Finalizers are waited for or named, never taken off (H9).
+//! the claim is deleted by uid and resourceVersion, so that one which a later command has taken back stays; when it is
+//! gone, the tombstone is created at once. Between any two of these writes a new process sees which of them is next: a
+//! real claim of the recorded uid, nothing, or a tombstone. Anything else under the name is somebody else's, and stops
+//! the step. Finalizers are waited for or named, never taken off (H9).
 
 use ferry_proto::agent::v1::ClaimedVolume;
 use serde_json::Value;
@@ -20,14 +21,14 @@ use crate::{
     outcome::Stop,
 };
 
-const STEP: u32 = 7;
 /// The finalizer that Kubernetes itself takes off when no pod uses the claim.
 const PROTECTION: &[&str] = &["kubernetes.io/pvc-protection"];
 
 /// Replaces every claim; the claims right before their deletion, the volumes Released and `Retain`.
 pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
     let ctx = work.ctx;
-    ctx.progress.started(STEP, format!("replacing {} claims by tombstones", work.claims.len())).await;
+    let step = work.steps.claims;
+    ctx.progress.started(step, format!("replacing {} claims by tombstones", work.claims.len())).await;
     let mut claims = Vec::new();
     for (recorded, name) in work.volumes.iter().zip(&work.claims) {
         let claim = match tombstone::standing(ctx, name).await? {
@@ -37,7 +38,7 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
             }
             Standing::Nothing | Standing::Tombstone(_) => recorded.claim.clone(),
         };
-        tombstone::place(ctx, STEP, name, ctx.command.epoch).await?;
+        tombstone::place(ctx, step, name, ctx.command.epoch).await?;
         claims.push(claim);
     }
     let mut evidence = Vec::new();
@@ -45,12 +46,15 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
         let volume = released(work, recorded).await?;
         evidence.push(volumes::claimed(claim, &volume));
     }
-    ctx.progress.done(STEP, "tombstones stand, the PersistentVolumes are Released and Retain");
+    ctx.progress.done(step, "tombstones stand, the PersistentVolumes are Released and Retain");
     Ok(evidence)
 }
 
-/// Deletes the claim as it was recorded, and waits until it is gone.
-async fn delete(work: &Work<'_>, recorded: &Recorded, claim: &Value) -> Halted<()> {
+/// Deletes the claim as it was recorded and as it was read, and waits until it is gone.
+///
+/// # Errors
+/// `STALE_EPOCH` if a later command has taken the claim back.
+pub(in crate::executor) async fn delete(work: &Work<'_>, recorded: &Recorded, claim: &Value) -> Halted<()> {
     let key = Key::of(work.ctx, CLAIM, object::name(claim));
     let expected = object::uid(&recorded.claim);
     if object::uid(claim) != expected {
@@ -61,29 +65,37 @@ async fn delete(work: &Work<'_>, recorded: &Recorded, claim: &Value) -> Halted<(
         ))
         .into());
     }
-    stuck(&key, claim)?;
+    if object::epoch(claim) > work.ctx.command.epoch {
+        return Err(Stop::stale_epoch(format!(
+            "{key} is of epoch {}; the command is of epoch {}, of the past",
+            object::epoch(claim),
+            work.ctx.command.epoch
+        ))
+        .into());
+    }
+    stuck(work, &key, claim)?;
     let volume = volumes::retained(work.ctx, recorded).await?;
     volumes::set_policy(work.ctx, &volume, "Retain", work.ctx.command.epoch).await?;
     if !object::is_ending(claim) {
         volumes::retained(work.ctx, recorded).await?;
-        match api::delete(work.ctx, &key, expected, None).await? {
+        match api::delete(work.ctx, &key, expected, Some(object::version(claim))).await? {
             Written::Done(_) | Written::Missing => {}
             _ => return Err(Halt::Again(format!("{key} was changed by somebody else meanwhile"))),
         }
     }
-    let mut wait = Wait::new(work.ctx, STEP);
+    let mut wait = Wait::new(work.ctx, work.steps.claims);
     wait.watch(&key);
     while let Some(now) = api::read(work.ctx, &key).await? {
         if object::uid(&now) != expected {
             return Err(Halt::Again(format!("{key} was made anew meanwhile")));
         }
-        stuck(&key, &now)?;
+        stuck(work, &key, &now)?;
         wait.pause(format!("the deletion of {key}{}", tombstone::held_by(&now))).await?;
     }
     Ok(())
 }
 
-fn stuck(key: &Key, claim: &Value) -> Result<(), Stop> {
+fn stuck(work: &Work<'_>, key: &Key, claim: &Value) -> Result<(), Stop> {
     let finalizers = object::finalizers_beyond(claim, PROTECTION);
     if finalizers.is_empty() {
         return Ok(());
@@ -92,11 +104,11 @@ fn stuck(key: &Key, claim: &Value) -> Result<(), Stop> {
         "{key} has the finalizers {}; whoever set them has to take them off before the claim can be deleted",
         finalizers.join(", ")
     ))
-    .at(STEP))
+    .at(work.steps.claims))
 }
 
 async fn released(work: &Work<'_>, recorded: &Recorded) -> Halted<Value> {
-    let mut wait = Wait::new(work.ctx, STEP);
+    let mut wait = Wait::new(work.ctx, work.steps.claims);
     let key = recorded.key(work.ctx);
     loop {
         let volume = volumes::retained(work.ctx, recorded).await?;

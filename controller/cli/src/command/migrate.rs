@@ -35,6 +35,9 @@ pub(crate) async fn run(context: &Context, args: Migrate) -> Result<(), Failure>
                 from: args.from.clone().unwrap_or_default(),
                 to: to.clone(),
                 order: args.order,
+                ordinals: args.choice.ordinals(),
+                storage_classes: args.choice.classes(),
+                deadlines: args.choice.deadlines(),
             };
             approve(context, &admin.plan(what).await?, args.yes)?
         }

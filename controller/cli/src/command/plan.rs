@@ -26,6 +26,9 @@ pub(crate) async fn run(context: &Context, args: Plan) -> Result<(), Failure> {
         from: args.from.unwrap_or_default(),
         to: args.to,
         order: args.order,
+        ordinals: args.choice.ordinals(),
+        storage_classes: args.choice.classes(),
+        deadlines: args.choice.deadlines(),
     };
     let plan = context.admin().await?.plan(what).await?;
     if context.is_json() {

@@ -5,6 +5,8 @@
 //! of its own, so that killing it ends every connection, as the death of a process would. That the true controller says
 //! the same is proven by the end-to-end tests.
 
+mod admin_service;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
@@ -16,9 +18,7 @@ use std::{
 use anyhow::{Context, Result};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ferry_proto::admin::v1::{
-    self as admin,
-    admin_service_server::{AdminService, AdminServiceServer},
-    start_migration_response::Result as Started,
+    self as admin, admin_service_server::AdminServiceServer, start_migration_response::Result as Started,
 };
 use ferry_proto::enroll::v1::{
     self as enroll,
@@ -39,7 +39,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream, wrappers::WatchStream};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, transport::server::Connected};
 
 /// What is told to be said, and what was asked.
@@ -57,6 +57,16 @@ pub(crate) struct Book {
     pub(crate) volumes: Vec<admin::Volume>,
     /// Same.
     pub(crate) clusters: Vec<admin::Cluster>,
+    /// The answer to whatever is asked of a migration.
+    pub(crate) control: Option<Result<admin::Migration, admin::Rejection>>,
+    /// The audit log, newest first.
+    pub(crate) audit: Vec<admin::AuditRecord>,
+    /// Storage domains and mappings that were set.
+    pub(crate) domains: Vec<admin::StorageDomain>,
+    /// Same.
+    pub(crate) maps: Vec<admin::StorageMap>,
+    /// The last plan that was asked for.
+    pub(crate) asked_plan: admin::CreatePlanRequest,
     /// How often each call was made.
     pub(crate) calls: HashMap<&'static str, u32>,
 }
@@ -279,6 +289,10 @@ impl Service {
             .ok_or_else(|| Status::unauthenticated("no certificate was presented"))
     }
 
+    fn controlled(&self) -> Result<Result<admin::Migration, admin::Rejection>, Status> {
+        lock(&self.book).control.clone().ok_or_else(|| Status::unimplemented("not told what to say"))
+    }
+
     fn sign(&self, csr_pem: &str, identity: &str) -> Result<(String, i64), Status> {
         let refuse = |error: rcgen::Error| Status::invalid_argument(error.to_string());
         let mut request = CertificateSigningRequestParams::from_pem(csr_pem).map_err(refuse)?;
@@ -334,94 +348,5 @@ impl EnrollService for Service {
             ca_pem: self.ca.pem(),
             not_after_unix_seconds,
         }))
-    }
-}
-
-#[tonic::async_trait]
-impl AdminService for Service {
-    async fn get_version(
-        &self,
-        request: Request<admin::GetVersionRequest>,
-    ) -> Result<Response<admin::GetVersionResponse>, Status> {
-        let identity = self.asked("version", &request)?;
-        let (version, trust_domain) = ("9.9.9".to_owned(), "ferry.local".to_owned());
-        Ok(Response::new(admin::GetVersionResponse { version, identity, trust_domain }))
-    }
-
-    async fn create_token(
-        &self,
-        request: Request<admin::CreateTokenRequest>,
-    ) -> Result<Response<admin::CreateTokenResponse>, Status> {
-        let identity = self.asked("token", &request)?;
-        if !identity.contains("/role/admin/") {
-            return Err(Status::permission_denied(format!("{identity} may not make tokens")));
-        }
-        let expires_unix_ms = 1_790_000_000_000 + i64::from(request.get_ref().ttl_seconds) * 1_000;
-        Ok(Response::new(admin::CreateTokenResponse {
-            token: "ferry1.secret.ca".to_owned(),
-            expires_unix_ms,
-        }))
-    }
-
-    async fn list_clusters(
-        &self,
-        request: Request<admin::ListClustersRequest>,
-    ) -> Result<Response<admin::ListClustersResponse>, Status> {
-        self.asked("clusters", &request)?;
-        let clusters = lock(&self.book).clusters.clone();
-        Ok(Response::new(admin::ListClustersResponse { clusters }))
-    }
-
-    async fn list_volumes(
-        &self,
-        request: Request<admin::ListVolumesRequest>,
-    ) -> Result<Response<admin::ListVolumesResponse>, Status> {
-        self.asked("volumes", &request)?;
-        let volumes = lock(&self.book).volumes.clone();
-        Ok(Response::new(admin::ListVolumesResponse { volumes }))
-    }
-
-    async fn create_plan(
-        &self,
-        request: Request<admin::CreatePlanRequest>,
-    ) -> Result<Response<admin::CreatePlanResponse>, Status> {
-        self.asked("plan", &request)?;
-        let plan = lock(&self.book).plan.clone();
-        Ok(Response::new(admin::CreatePlanResponse { plan: Some(plan) }))
-    }
-
-    async fn start_migration(
-        &self,
-        request: Request<admin::StartMigrationRequest>,
-    ) -> Result<Response<admin::StartMigrationResponse>, Status> {
-        self.asked("start", &request)?;
-        let result = lock(&self.book).start.clone();
-        Ok(Response::new(admin::StartMigrationResponse { result }))
-    }
-
-    async fn list_migrations(
-        &self,
-        request: Request<admin::ListMigrationsRequest>,
-    ) -> Result<Response<admin::ListMigrationsResponse>, Status> {
-        self.asked("migrations", &request)?;
-        let migrations = vec![self.migration.borrow().clone()];
-        Ok(Response::new(admin::ListMigrationsResponse { migrations }))
-    }
-
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<admin::WatchResponse, Status>> + Send>>;
-
-    async fn watch(
-        &self,
-        request: Request<admin::WatchRequest>,
-    ) -> Result<Response<Self::WatchStream>, Status> {
-        self.asked("watch", &request)?;
-        let id = request.into_inner().migration;
-        if !id.is_empty() && self.migration.borrow().id != id {
-            return Err(Status::not_found(format!("no migration {id}; `ferry get` lists them")));
-        }
-        let states = WatchStream::new(self.migration.subscribe());
-        Ok(Response::new(Box::pin(
-            states.map(|migration| Ok(admin::WatchResponse { migration: Some(migration) })),
-        )))
     }
 }

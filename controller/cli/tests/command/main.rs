@@ -4,9 +4,11 @@
 //! it to say. What asks is the binary itself, run as a person would run it, judged by its exit code, standard output
 //! and standard error. How things look is tested beside the code that renders them; here it is what they do.
 
+mod control;
 mod controller;
 mod following;
 mod identity;
+mod local;
 mod plans;
 mod runner;
 mod samples;

@@ -28,6 +28,24 @@ async fn a_plan_ends_with_the_command_that_runs_it() -> Result<()> {
     let value: serde_json::Value = serde_json::from_str(&json.out)?;
     assert_eq!((value["hash"].as_str(), value["order"].as_str()), (Some(HASH), Some("highest-first")));
     assert_eq!(value["expiresAt"], "2026-09-21T14:13:20.000Z");
+    let published = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema/plan.json");
+    let schema = serde_json::from_slice(&std::fs::read(published)?)?;
+    jsonschema::validate(&schema, &value).map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+#[tokio::test]
+async fn what_is_chosen_reaches_the_controller() -> Result<()> {
+    let controller = Controller::start().await?;
+    let person = Person::logged_in(&controller, "role/viewer/eve").await?;
+    controller.book().plan = plan();
+    let line = ["plan", "etcd", "--to", "west", "--ordinals", "1-2", "--storage-class", "fast=premium"];
+    let shown = person.run(&[&line[..], &["--deadline", "start=10m"]].concat()).await?;
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let asked = controller.book().asked_plan.clone();
+    assert_eq!(asked.ordinals, [1, 2]);
+    assert_eq!(asked.storage_classes.get("fast").map(String::as_str), Some("premium"));
+    let deadline = admin::StepDeadline { step: 10, step_name: String::new(), deadline_ms: 600_000 };
+    assert_eq!(asked.deadlines, [deadline]);
     Ok(())
 }
 

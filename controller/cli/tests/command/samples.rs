@@ -58,6 +58,7 @@ pub(crate) fn migration(phase: admin::Phase, first: u32, second: u32) -> admin::
         started_unix_ms: START,
         ended_unix_ms: if over { START + 62_000 } else { 0 },
         plan_hash: HASH.into(),
+        ..admin::Migration::default()
     }
 }
 
@@ -75,6 +76,7 @@ fn ordinal(ordinal: u32, step: u32) -> admin::OrdinalProgress {
                 step: n,
                 started_unix_ms: at(n),
                 ended_unix_ms: if n < step { at(n + 1) } else { 0 },
+                message: String::new(),
             })
             .collect(),
     }

@@ -35,7 +35,7 @@ enum Next {
 
 /// A release that has still to be asked for is not, once the holds are too old.
 fn releasing(migration: &Migration, work: &Work, now: Millis) -> Option<Event> {
-    let is_out = work.slots.get(&migration.from).is_some_and(|slot| slot.pending.is_some());
+    let is_out = work.slots.get(work.source(migration)).is_some_and(|slot| slot.pending.is_some());
     (!is_out && holds_are_stale(migration, work, now)).then_some(Event::ReleaseDeclined)
 }
 
@@ -47,13 +47,17 @@ impl Step<'_> {
         }
     }
 
-    fn drive(&mut self, id: &MigrationId) {
+    pub(super) fn drive(&mut self, id: &MigrationId) {
         loop {
             let (Some(migration), Some(work)) = (self.state.migrations.get(id), self.state.work.get(id))
             else {
                 return;
             };
-            match self.next(migration, work) {
+            let next = match self.wanted(migration, work) {
+                Some(event) => Next::Event(event),
+                None => self.next(migration, work),
+            };
+            match next {
                 Next::Event(event) => self.moved(id, event),
                 Next::Stale(clusters) => {
                     for cluster in clusters {
@@ -72,8 +76,16 @@ impl Step<'_> {
         }
     }
 
-    fn moved(&mut self, id: &MigrationId, event: Event) {
+    pub(super) fn moved(&mut self, id: &MigrationId, event: Event) {
         let at = self.now;
+        match &event {
+            Event::Withdrawn
+            | Event::FenceBegan { .. }
+            | Event::ReclaimBegan { .. }
+            | Event::EpochRaised { .. } => self.supersede(id),
+            Event::UnprepareBegan => self.ungovern_target(id),
+            _ => {}
+        }
         self.record(Entry::Moved { migration: id.clone(), event: Box::new(event), at });
     }
 
@@ -81,21 +93,27 @@ impl Step<'_> {
         let governed =
             work.service.as_ref().and_then(|service| Some((service, self.state.governed.get(service)?)));
         let workload = &migration.workload;
+        let paused = migration.control.paused.is_some();
+        let all_converged = || {
+            governed.is_none_or(|governed| {
+                converged(self.observed, workload, work.all().into_iter(), governed).is_ok()
+            })
+        };
         let event = match work.stage {
-            Stage::Converging => match governed {
-                Some(governed) => {
-                    let ordinals = work.source_slice.ordinals();
-                    converged(self.observed, workload, ordinals, governed).ok().map(|()| Event::Converged)
-                }
-                None => Some(Event::Converged),
-            },
+            Stage::Converging | Stage::Between if paused => None,
+            Stage::Converging => all_converged().then_some(Event::Converged),
+            Stage::Between if work.reconverge && !all_converged() => None,
             Stage::Between => self.beginning(migration, work),
             Stage::Holding => return self.holding(migration, work),
             Stage::Gating => {
                 let passes = match (governed, &work.handoff) {
-                    (Some(governed), Some(handoff)) => {
-                        ordinal_converged(self.observed, workload, (handoff, &migration.to), governed).is_ok()
-                    }
+                    (Some(governed), Some(handoff)) => ordinal_converged(
+                        self.observed,
+                        workload,
+                        (handoff, work.target(migration)),
+                        governed,
+                    )
+                    .is_ok(),
                     (None, _) | (_, None) => true,
                 };
                 let wait_ms = if governed.is_some() { work.resolvers_wait_ms } else { 0 };
@@ -109,20 +127,24 @@ impl Step<'_> {
                 let both = [&migration.from, &migration.to].iter().all(|side| work.settled.contains(*side));
                 both.then_some(Event::Settled)
             }
+            Stage::Unpreparing => work.prepared.is_subset(&work.settled).then_some(Event::Unprepared),
             Stage::Releasing => releasing(migration, work, self.now),
             Stage::PreparingSource
             | Stage::PreparingTarget
             | Stage::Adopting
             | Stage::Retiring
+            | Stage::Fencing
+            | Stage::Reclaiming
             | Stage::Completed
-            | Stage::Refused => None,
+            | Stage::Refused
+            | Stage::RolledBack => None,
         };
         event.map_or(Next::Nothing, Next::Event)
     }
 
     /// Step 1 of the next ordinal, unless one of the workload's volumes is usable in two clusters.
     fn beginning(&self, migration: &Migration, work: &Work) -> Option<Event> {
-        let ordinal = migration.ordinals.get(work.moved)?.ordinal;
+        let ordinal = migration.ordinals.get(work.current()?)?.ordinal;
         if self.state.ledger.conflicts(&migration.workload).next().is_some() {
             return None;
         }
@@ -136,7 +158,8 @@ impl Step<'_> {
         else {
             return Next::Nothing;
         };
-        let stale: Vec<ClusterName> = [(&migration.from, source), (&migration.to, target)]
+        let sides = [(work.source(migration), source), (work.target(migration), target)];
+        let stale: Vec<ClusterName> = sides
             .into_iter()
             .filter(|(_, held)| self.now.since(held.at) > limits::HELD_FRESH_MS)
             .map(|(cluster, _)| cluster.clone())
@@ -148,7 +171,7 @@ impl Step<'_> {
             Ok(()) => {
                 let pod = migration.workload.pod(*ordinal);
                 let old_addresses = work.service.as_ref().map_or_else(Vec::new, |service| {
-                    old_addresses(self.observed, &migration.from, service, &pod)
+                    old_addresses(self.observed, work.source(migration), service, &pod)
                 });
                 Next::Event(Event::Held { old_addresses })
             }
@@ -167,6 +190,7 @@ impl Step<'_> {
             retry_at: Some(self.now.plus(pause)),
             message: limits::cut(&lapse.message),
             paused: lapse.paused,
+            stale: false,
         };
         for cluster in [migration.from.clone(), migration.to.clone()] {
             self.moved(id, Event::HoldLapsed { cluster: cluster.clone() });
@@ -181,6 +205,9 @@ impl Step<'_> {
         };
         let slot = work.slots.get(cluster);
         if slot.is_some_and(|slot| slot.pending.is_some()) {
+            return;
+        }
+        if !self.may_issue(migration, work) {
             return;
         }
         let setback = slot.and_then(|slot| slot.setback.as_ref());

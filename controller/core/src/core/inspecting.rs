@@ -4,16 +4,18 @@
 //! passed since the plan: only if the world has the same fingerprint does it run. A cluster that goes away or stays
 //! silent ends the request with words, never with a guess.
 
+use std::collections::BTreeSet;
+
 use crate::command::{Command, CommandBody};
 use crate::effect::Effect;
 use crate::entry::Entry;
 use crate::facts::{Description, OutcomeResult, TargetReport};
-use crate::ids::{ClusterName, CommandId, Epoch, RequestId, Session};
+use crate::ids::{ClusterName, CommandId, Epoch, Ordinal, RequestId, Session};
 use crate::input::PlanRequest;
 use crate::inspection::{Inspection, Purpose};
 use crate::limits;
 use crate::migration::timeout_ms;
-use crate::planner::{Survey, source_of};
+use crate::planner::{Survey, classes, moving, source_of};
 use crate::rejection::Rejection;
 use crate::reply::Reply;
 
@@ -29,7 +31,8 @@ impl Step<'_> {
         let from = source_of(self.observed, &asked).unwrap_or_default();
         let attached = self.observed.session(&from).is_some();
         let number = self.state.inspections + 1;
-        let command = self.inspection_command(number, &asked, CommandBody::InspectSource);
+        let body = CommandBody::InspectSource { target_pod_cidrs: self.pod_cidrs(&asked.to) };
+        let command = self.inspection_command(number, &asked, body);
         let deadline = self.now.plus(limits::INSPECTION_DEADLINE_MS);
         let cluster = from.clone();
         let inspection =
@@ -91,7 +94,7 @@ impl Step<'_> {
         };
         let verb = inspection.command.body.verb();
         match (&inspection.command.body, result) {
-            (CommandBody::InspectSource, OutcomeResult::SourceReport(report)) => {
+            (CommandBody::InspectSource { .. }, OutcomeResult::SourceReport(report)) => {
                 let description = report.description.clone();
                 inspection.source = Some(*report);
                 let attached = self.observed.session(&inspection.asked.to).is_some();
@@ -129,11 +132,25 @@ impl Step<'_> {
         let to = inspection.asked.to.clone();
         let record = self.state.ledger.workloads.get(&inspection.asked.workload);
         let known_uids = record.map(|record| record.known_in(&to)).unwrap_or_default();
-        let body = CommandBody::InspectTarget { description: Box::new(description), known_uids };
+        let ordinals: BTreeSet<Ordinal> =
+            moving(&description, &inspection.asked).unwrap_or_default().into_iter().collect();
+        let body = CommandBody::InspectTarget {
+            description: Box::new(description),
+            known_uids,
+            ordinals: ordinals.into_iter().collect(),
+            storage_classes: classes(self.state, &inspection.from, &inspection.asked),
+            source_pod_cidrs: self.pod_cidrs(&inspection.from),
+            pod_cidrs: self.pod_cidrs(&to),
+        };
         inspection.command = self.inspection_command(number, &inspection.asked, body);
         inspection.cluster = to;
         self.send_inspection(&inspection);
         self.observed.inspections.insert(number, inspection);
+    }
+
+    /// Pod networks that a cluster declared; none if it was never attached.
+    fn pod_cidrs(&self, cluster: &ClusterName) -> Vec<String> {
+        self.state.clusters.get(cluster).map(|record| record.pod_cidrs.clone()).unwrap_or_default()
     }
 
     /// Everything that could be asked has been: the plan, or the start of it.

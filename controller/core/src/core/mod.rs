@@ -4,13 +4,19 @@
 //! name the next timer. An entry is applied to the state at the moment it is decided, so that whatever is decided
 //! next already stands on it; that is also what replay does.
 
+mod audit;
+mod control;
 mod drive;
+mod finish;
 mod inspecting;
 mod mirrors;
 mod outcomes;
 mod requests;
 mod sessions;
+mod storage;
 mod timers;
+
+pub(crate) use audit::Action;
 
 use std::collections::BTreeSet;
 
@@ -65,6 +71,7 @@ impl Core {
         };
         step.take(input);
         step.time_out();
+        step.pass_deadlines();
         step.drive_all();
         step.say_all();
         let wake_at = step.next_timer();
@@ -91,6 +98,14 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn record(&mut self, entry: Entry) {
+        let changes_owner = self.owner_change(&entry);
+        self.apply(entry);
+        if let Some(record) = changes_owner {
+            self.apply(Entry::Audited(Box::new(record)));
+        }
+    }
+
+    fn apply(&mut self, entry: Entry) {
         self.state.apply(&entry);
         if let Some(id) = entry.migration() {
             self.changed.insert(id.clone());
@@ -103,6 +118,9 @@ impl Step<'_> {
     }
 
     fn reply(&mut self, request: RequestId, reply: Reply) {
+        if let Some(action) = self.observed.actions.remove(&request) {
+            self.audit(action, &reply);
+        }
         self.release(Effect::Reply { request, reply: Box::new(reply) });
     }
 

@@ -8,11 +8,12 @@ use crate::command::{Command, CommandBody};
 use crate::effect::Effect;
 use crate::entry::Entry;
 use crate::facts::{Outcome, Progress, StepState};
-use crate::ids::{ClusterName, CommandId, MigrationId, Session};
+use crate::ids::{ClusterName, CommandId, MigrationId, ServiceName, Session};
 use crate::limits;
 use crate::migration::{Asked, judge};
 
 use super::Step;
+use super::control::is_undo;
 
 impl Step<'_> {
     /// The migration and command that this id is pending for in that cluster.
@@ -27,12 +28,17 @@ impl Step<'_> {
         let in_migrations = self.state.work.values().flat_map(|work| &work.slots).any(|(other, slot)| {
             other != cluster && slot.pending.as_ref().is_some_and(|command| command.id == *id)
         });
+        let in_finishing = self
+            .state
+            .finishing
+            .values()
+            .any(|finishing| finishing.cluster != *cluster && finishing.command.id == *id);
         let in_inspections = self
             .observed
             .inspections
             .values()
             .any(|inspection| inspection.cluster != *cluster && inspection.command.id == *id);
-        in_migrations || in_inspections
+        in_migrations || in_inspections || in_finishing
     }
 
     pub(super) fn answered(&mut self, cluster: &ClusterName, session: Session, outcome: Outcome) {
@@ -41,6 +47,8 @@ impl Step<'_> {
             self.judged(&id, cluster, &command, &result);
         } else if let Some(number) = self.inspection_of(cluster, &command_id) {
             self.inspected(number, result);
+        } else if let Some(id) = self.finish_of(cluster, &command_id) {
+            self.finish_answered(&id, result);
         } else if self.is_of_another_cluster(cluster, &command_id) {
             let reason =
                 format!("cluster {cluster} answered command {command_id}, which another cluster was given");
@@ -80,6 +88,25 @@ impl Step<'_> {
         }
     }
 
+    /// That cluster reports and imports the Service no longer; nor does another one that would be left alone with it.
+    pub(super) fn ungovern(&mut self, service: ServiceName, cluster: &ClusterName) {
+        let Some(known) = self.state.governed.get(&service).filter(|known| known.contains(cluster)).cloned()
+        else {
+            return;
+        };
+        self.record(Entry::ServiceUngoverned { service: service.clone(), clusters: vec![cluster.clone()] });
+        for told in &known {
+            let left = self.state.governed.get(&service).is_some_and(|left| left.contains(told));
+            if let Some(observed) = self.observed.clusters.get_mut(told) {
+                observed.mirrors.retain(|(of, origin), _| *of != service || (left && origin != cluster));
+                if !left {
+                    observed.endpoints.remove(&service);
+                }
+            }
+            self.say_governed(told);
+        }
+    }
+
     /// From here on both clusters report and import the workload's Service.
     fn govern(&mut self, id: &MigrationId) {
         let (Some(migration), Some(work)) = (self.state.migrations.get(id), self.state.work.get(id)) else {
@@ -105,7 +132,7 @@ impl Step<'_> {
         let Some((id, command)) = self.pending(cluster, &progress.command_id) else {
             return;
         };
-        if !steps_of(&command.body).contains(&progress.step) {
+        if !is_undo(&command.body) && !steps_of(&command.body).contains(&progress.step) {
             return;
         }
         let (Some(migration), Some(work)) = (self.state.migrations.get(&id), self.state.work.get(&id)) else {
@@ -113,7 +140,10 @@ impl Step<'_> {
         };
         let ordinal = work.handoff.as_ref().map(|handoff| handoff.ordinal);
         let message = limits::cut(&progress.message);
-        let known = match migration.ordinals.get(work.moved) {
+        let current = work.current().and_then(|index| migration.ordinals.get(index));
+        let undoing = work.stage.is_undoing();
+        let known = match current {
+            Some(known) if undoing => (progress.step, known.message.as_str()),
             Some(known) if ordinal.is_some() => (known.step, known.message.as_str()),
             _ => (0, work.waits_for.as_str()),
         };
@@ -134,6 +164,12 @@ fn steps_of(body: &CommandBody) -> &'static [u32] {
         CommandBody::Adopt { .. } => &[9, 10],
         CommandBody::Retire { .. } => &[12],
         // Their migration's ordinal is done, or there is none.
-        CommandBody::InspectSource | CommandBody::InspectTarget { .. } | CommandBody::Settle { .. } => &[],
+        CommandBody::InspectSource { .. }
+        | CommandBody::InspectTarget { .. }
+        | CommandBody::Settle { .. } => &[],
+        CommandBody::Fence { .. }
+        | CommandBody::Reclaim { .. }
+        | CommandBody::Unprepare { .. }
+        | CommandBody::Finish { .. } => &[],
     }
 }

@@ -12,7 +12,7 @@ use crate::ids::{Epoch, MigrationId, Ordinal, PlanHash, RequestId, ServiceName, 
 use crate::input::{MigrationFilter, PlanRequest, Request};
 use crate::inspection::Purpose;
 use crate::limits;
-use crate::migration::{Migration, OrdinalProgress, Phase, Stage, Work};
+use crate::migration::{Ask, Control, Migration, OrdinalProgress, Phase, Stage, Work};
 use crate::plan::{Plan, PlanRecord};
 use crate::planner::differences;
 use crate::rejection::Rejection;
@@ -23,31 +23,81 @@ use crate::tokens::{Subject, Token};
 use crate::volume::list;
 
 use super::Step;
+use super::finish::claims;
+
+/// Only steps that take time have deadlines, within reason.
+fn deadlines_fit(asked: &PlanRequest) -> Result<(), Rejection> {
+    let (least, most) = (limits::STEP_DEADLINE_LEAST_MS, limits::STEP_DEADLINE_MOST_MS);
+    for (step, ms) in &asked.deadlines {
+        let known = limits::STEP_DEADLINES_MS.iter().any(|(known, _)| known == step);
+        if !known || !(least..=most).contains(ms) {
+            let steps: Vec<String> =
+                limits::STEP_DEADLINES_MS.iter().map(|(step, _)| step.to_string()).collect();
+            return Err(Rejection::Invalid(format!(
+                "a deadline of {ms} ms for step {step}; expected {least} to {most} ms for one of the steps {}",
+                steps.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Both slices together: they touch, or the first handoff would not fit.
+fn span(source: Slice, target: Slice) -> Slice {
+    let start = if target.is_empty() { source.start } else { source.start.min(target.start) };
+    Slice::new(start, source.replicas + target.replicas)
+}
 
 impl Step<'_> {
     pub(super) fn asked(&mut self, request: RequestId, body: Request) {
-        let reply = match body {
-            Request::CreateToken { hash, subject, expires_at } => {
+        if let Some(action) = self.action(&body) {
+            self.observed.actions.insert(request, action);
+        }
+        if let Some(reply) = self.answer(request, body) {
+            self.reply(request, reply);
+        }
+    }
+
+    /// The answer; none if agents have to be asked first.
+    fn answer(&mut self, request: RequestId, body: Request) -> Option<Reply> {
+        Some(match body {
+            Request::CreateToken { hash, subject, expires_at, by: _ } => {
                 self.create_token(hash, subject, expires_at)
             }
             Request::RedeemToken { hash } => self.redeem_token(hash),
-            Request::CreatePlan(asked) => return self.inspect(request, Purpose::Plan, asked),
+            Request::CreatePlan(asked) => {
+                if let Err(rejection) = deadlines_fit(&asked) {
+                    return Some(Reply::Rejected(rejection));
+                }
+                self.inspect(request, Purpose::Plan, asked);
+                return None;
+            }
             Request::StartMigration { hash, by } => match self.before_start(&hash) {
-                Ok(asked) => return self.inspect(request, Purpose::Start { hash, by }, asked),
+                Ok(asked) => {
+                    self.inspect(request, Purpose::Start { hash, by }, asked);
+                    return None;
+                }
                 Err(reply) => reply,
             },
+            Request::PauseMigration { id, by } => self.control(&id, Ask::Pause, &by),
+            Request::ResumeMigration { id, by } => self.control(&id, Ask::Resume, &by),
+            Request::RollbackMigration { id, all, by } => {
+                self.control(&id, if all { Ask::Rollback } else { Ask::Undo }, &by)
+            }
+            Request::FinishMigration { id, accept, by } => return self.finish(request, &id, accept, &by),
+            Request::SetStorageDomain { set, by: _ } => self.set_storage_domain(set),
+            Request::ListStorageDomains => Reply::StorageDomains(self.state.storage.domains.clone()),
+            Request::AddStorageMap { map, by: _ } => self.add_storage_map(map),
+            Request::RemoveStorageMap { map, by: _ } => self.remove_storage_map(map),
+            Request::ListStorageMaps => Reply::StorageMaps(self.state.storage.maps.clone()),
             Request::ListClusters => Reply::Clusters(self.clusters()),
             Request::ListVolumes(filter) => Reply::Volumes(list(&self.state.ledger, &filter)),
             Request::ListMigrations(filter) => Reply::Migrations(self.migrations(&filter)),
             Request::GetMigration { id } => match self.state.migrations.get(&id) {
                 Some(migration) => Reply::Migration(Box::new(migration.clone())),
-                None => Reply::Rejected(Rejection::MigrationUnknown(format!(
-                    "no migration {id} is known: see `ferry get migrations`; the last {} ended ones are kept",
-                    limits::ENDED_MIGRATIONS
-                ))),
+                None => Reply::Rejected(Self::unknown_migration(&id)),
             },
-        };
-        self.reply(request, reply);
+        })
     }
 
     fn create_token(&mut self, hash: TokenHash, subject: Subject, expires_at: Millis) -> Reply {
@@ -105,6 +155,9 @@ impl Step<'_> {
             from: Some(plan.from.clone()),
             to: plan.to.clone(),
             order: plan.order,
+            ordinals: plan.ordinals.clone(),
+            storage_classes: plan.storage_classes.clone(),
+            deadlines: plan.deadlines.clone(),
         })
     }
 
@@ -113,6 +166,12 @@ impl Step<'_> {
             return Err(Rejection::AlreadyMigrating(format!(
                 "migration {} moves {} from {} to {}: wait for it to end (`ferry watch {}`)",
                 running.id, plan.workload, running.from, running.to, running.id
+            )));
+        }
+        if let Some(id) = self.finishing(&plan.workload) {
+            return Err(Rejection::Busy(format!(
+                "migration {id} of {} is being finished in its source: wait for that to end",
+                plan.workload
             )));
         }
         if let Some((id, record)) = self.state.ledger.conflicts(&plan.workload).next() {
@@ -153,7 +212,7 @@ impl Step<'_> {
             return Reply::Rejected(self.world_changed(hash, again));
         };
         let (migration, work) = self.prepared(&again.plan, (hash, by), description, target);
-        let epochs = self.epochs_at_start(&migration);
+        let epochs = self.epochs_at_start(&migration, description);
         let id = migration.id.clone();
         self.record(Entry::MigrationStarted { migration: Box::new(migration), work: Box::new(work), epochs });
         match self.state.migrations.get(&id) {
@@ -182,13 +241,13 @@ impl Step<'_> {
     }
 
     /// Above whatever any cluster keeps: also after the ledger was lost or restored from an old backup (H18).
-    fn epochs_at_start(&self, migration: &Migration) -> Vec<OrdinalEpoch> {
+    fn epochs_at_start(&self, migration: &Migration, description: &Description) -> Vec<OrdinalEpoch> {
         let epoch = |ordinal: Ordinal| {
             let known = self.state.ledger.epoch(&migration.workload, ordinal);
             let kept = self.observed.highest_kept(&migration.workload, ordinal).unwrap_or(Epoch(1));
             OrdinalEpoch { ordinal, epoch: known.max(kept) }
         };
-        migration.ordinals.iter().map(|of| epoch(of.ordinal)).collect()
+        description.slice.ordinals().map(epoch).collect()
     }
 
     fn prepared(
@@ -200,6 +259,9 @@ impl Step<'_> {
     ) -> (Migration, Work) {
         let number = self.state.migrations_started + 1;
         let id = MigrationId(format!("{}-{number}", plan.workload.name));
+        let service = Some(&description.service)
+            .filter(|name| !name.is_empty())
+            .map(|name| ServiceName::new(plan.workload.namespace.as_str(), name.as_str()));
         let migration = Migration {
             id,
             number,
@@ -218,19 +280,28 @@ impl Step<'_> {
             ended_at: None,
             plan_hash: hash.clone(),
             started_by: by.to_owned(),
+            control: Control::default(),
+            storage_classes: plan.storage_classes.clone(),
+            deadlines: plan.deadlines.clone(),
+            certificate: None,
+            source_uid: description.uid.clone(),
+            commands: 0,
+            service: service.clone(),
+            claims: description.ordinals.iter().map(|of| (of.ordinal, claims(&of.volumes))).collect(),
         };
-        let service = Some(&description.service).filter(|name| !name.is_empty());
         let empty = Slice::new(description.slice.start, 0);
+        let target_existed = !target.stateful_set_uid.is_empty();
+        let target_slice = target.slice.filter(|_| target_existed).unwrap_or(empty);
         let work = Work {
             stage: Stage::PreparingSource,
             description: Some(Box::new(description.clone())),
-            service: service.map(|name| ServiceName::new(plan.workload.namespace.as_str(), name.as_str())),
+            service: service.clone(),
             budget: description.budget,
             resolvers_wait_ms: u64::from(description.dns_ttl_wait_seconds) * 1000,
             source_uid: description.uid.clone(),
             target_uid: String::new(),
             source_slice: description.slice,
-            target_slice: target.slice.filter(|_| !target.stateful_set_uid.is_empty()).unwrap_or(empty),
+            target_slice,
             volumes: description.ordinals.iter().map(|of| (of.ordinal, of.volumes.clone())).collect(),
             originals: None,
             moved: 0,
@@ -239,6 +310,14 @@ impl Step<'_> {
             slots: BTreeMap::new(),
             commands: 0,
             waits_for: String::new(),
+            reversed: false,
+            span: span(description.slice, target_slice),
+            target_existed,
+            prepared: BTreeSet::new(),
+            left: Vec::new(),
+            reconverge: false,
+            step_since: None,
+            overdue: false,
         };
         (migration, work)
     }

@@ -102,6 +102,13 @@ impl Step<'_> {
             .work
             .values()
             .filter_map(|work| work.slots.get(cluster)?.pending.clone())
+            .chain(
+                self.state
+                    .finishing
+                    .values()
+                    .filter(|finishing| finishing.cluster == *cluster)
+                    .map(|finishing| finishing.command.clone()),
+            )
             .map(|command| Effect::Send { cluster: cluster.clone(), session, command: Box::new(command) })
             .collect();
         self.effects.extend(pending);
@@ -115,10 +122,11 @@ impl Step<'_> {
         observed.endpoints.clear();
         observed.mirrors.clear();
         self.fail_inspections_of(cluster);
+        self.fail_finishers_of(cluster);
     }
 
     pub(super) fn take_inventory(&mut self, cluster: &ClusterName, inventory: Inventory) {
-        let (seen, gone) = changes(&self.state.ledger, cluster, &inventory);
+        let (seen, gone) = changes((&self.state.ledger, &self.state.storage), cluster, &inventory);
         if !seen.is_empty() || !gone.is_empty() {
             let at = self.now;
             self.record(Entry::VolumesSeen { cluster: cluster.clone(), seen, gone, at });

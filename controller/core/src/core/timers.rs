@@ -4,6 +4,8 @@
 //! lost wake-up delays and never loses anything.
 //! Times come from the state and from what is observed; none is kept on its own.
 
+use crate::entry::Entry;
+use crate::ids::MigrationId;
 use crate::migration::Work;
 use crate::time::Millis;
 
@@ -12,6 +14,7 @@ use super::Step;
 impl Step<'_> {
     pub(super) fn time_out(&mut self) {
         self.expire_inspections();
+        self.expire_finishers();
         self.retry_mirrors();
     }
 
@@ -26,7 +29,28 @@ impl Step<'_> {
             .flat_map(|cluster| cluster.mirrors.values())
             .filter_map(|mirror| mirror.retry_at);
         let migrations = self.state.work.values().flat_map(timers);
-        inspections.chain(mirrors).chain(migrations).filter(|at| *at > now).min()
+        let deadlines = self.deadlines().map(|(_, at)| at);
+        let finishers = self.observed.finishers.values().map(|finisher| finisher.deadline);
+        let all = inspections.chain(mirrors).chain(migrations).chain(deadlines).chain(finishers);
+        all.filter(|at| *at > now).min()
+    }
+
+    /// Deadlines of steps that are under way and have not passed.
+    fn deadlines(&self) -> impl Iterator<Item = (&MigrationId, Millis)> {
+        self.state.work.iter().filter(|(_, work)| !work.overdue).filter_map(|(id, work)| {
+            let (_, at) = work.deadline(self.state.migrations.get(id)?)?;
+            Some((id, at))
+        })
+    }
+
+    /// Steps that take too long are said to, once; nothing is given up for it.
+    pub(super) fn pass_deadlines(&mut self) {
+        let now = self.now;
+        let passed: Vec<MigrationId> =
+            self.deadlines().filter(|(_, at)| *at <= now).map(|(id, _)| id.clone()).collect();
+        for migration in passed {
+            self.record(Entry::DeadlinePassed { migration });
+        }
     }
 }
 

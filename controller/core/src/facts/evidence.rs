@@ -75,6 +75,14 @@ pub enum OutcomeResult {
     Retired(Retired),
     /// Of `settle`.
     Settled,
+    /// Of `fence`.
+    Fenced(Fenced),
+    /// Of `reclaim`.
+    Reclaimed(Reclaimed),
+    /// Of `unprepare`.
+    Unprepared(Unprepared),
+    /// Of `finish`.
+    Finished(Finished),
     /// A precondition does not hold; nothing more was or will be changed.
     Refusal(Refusal),
     /// It cannot be told whether it was done (I8).
@@ -95,6 +103,10 @@ impl OutcomeResult {
             Self::Adopted(_) => "adopted",
             Self::Retired(_) => "retired",
             Self::Settled => "settled",
+            Self::Fenced(_) => "fenced",
+            Self::Reclaimed(_) => "reclaimed",
+            Self::Unprepared(_) => "unprepared",
+            Self::Finished(_) => "finished",
             Self::Refusal(_) => "refusal",
             Self::Unknown(_) => "unknown",
         }
@@ -189,6 +201,70 @@ pub struct Adopted {
 pub struct Retired {
     /// PersistentVolumes that are gone.
     pub pv_names: Vec<String>,
+}
+
+/// Outcome of Fence: the target will not take the ordinal any more, and holds nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fenced {
+    /// The epoch that the cluster keeps now: anything of an earlier one fails here.
+    pub epoch_kept: Epoch,
+    /// The StatefulSet's slice, without the ordinal.
+    pub slice: Slice,
+    /// Nodes that may have had the disks; empty if there was none.
+    pub nodes: Vec<NodeIdentity>,
+    /// UID of the pod that ended here; empty if there was none.
+    pub pod_uid: String,
+    /// No VolumeAttachment of these disks exists, and no node's status lists them as in use.
+    pub detached: bool,
+    /// PersistentVolumes of these disks that were deleted; a repetition names none.
+    pub pv_names: Vec<String>,
+    /// This process found nothing to take back.
+    pub nothing_found: bool,
+}
+
+/// Outcome of Reclaim: the source runs the ordinal again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reclaimed {
+    /// UID of the pod.
+    pub pod_uid: String,
+    /// Its address.
+    pub pod_address: String,
+    /// Its node.
+    pub node: Option<NodeIdentity>,
+    /// The claims and PersistentVolumes as they are now, Bound.
+    pub volumes: Vec<ClaimedVolume>,
+    /// The epoch that the cluster keeps now.
+    pub epoch_kept: Epoch,
+}
+
+/// Outcome of Unprepare.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unprepared {
+    /// What was not removed or restored, and why: one line each, for people.
+    pub left: Vec<String>,
+}
+
+/// Outcome of Finish: what the source still holds of a workload that has moved away whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The StatefulSet does not exist (404).
+    pub stateful_set_gone: bool,
+    /// Who made it anew while its name was watched; empty when nobody did.
+    pub recreated_by: String,
+    /// Pods of the workload that were found.
+    pub pods: Vec<String>,
+    /// Claims of the workload that were found, tombstones apart.
+    pub claims: Vec<String>,
+    /// PersistentVolumes of its handles that were found.
+    pub pvs: Vec<String>,
+    /// VolumeAttachments of its handles that were found.
+    pub attachments: Vec<String>,
+    /// Tombstones that stand.
+    pub tombstones: Vec<String>,
+    /// Tombstones and mirrors were removed, because a person accepted the end.
+    pub accepted: bool,
+    /// What is left to do by hand, one line each.
+    pub by_hand: Vec<String>,
 }
 
 /// Why a command was refused.

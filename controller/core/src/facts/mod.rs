@@ -12,8 +12,12 @@ mod objects;
 
 pub use endpoints::{Endpoint, EndpointPort, EndpointsReport, Mirror, MirrorApplied};
 pub use evidence::{
-    Adopted, Held, NodeIdentity, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, Retired,
-    SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
+    Adopted, Fenced, Finished, Held, NodeIdentity, Outcome, OutcomeResult, Progress, Reclaimed, Refusal,
+    RefusalCode, Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport,
+    Unknown, Unprepared,
 };
 pub use inventory::{Health, Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Resync};
-pub use objects::{ClaimedVolume, Description, Finding, Manifest, OrdinalEpoch, OrdinalVolumes, Severity};
+pub use objects::{
+    ClaimedVolume, Description, Finding, FinishedOrdinal, Listener, Manifest, OrdinalEpoch, OrdinalVolumes,
+    Severity,
+};

@@ -88,6 +88,19 @@ pub struct OrdinalVolumes {
     pub volumes: Vec<ClaimedVolume>,
 }
 
+/// An ordinal that moved away, and what it had.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FinishedOrdinal {
+    /// The ordinal.
+    pub ordinal: Ordinal,
+    /// Its epoch in the ledger.
+    pub epoch: Epoch,
+    /// Names of its claims.
+    pub claims: Vec<String>,
+    /// Its disks.
+    pub volumes: Vec<VolumeId>,
+}
+
 /// An ordinal and its epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrdinalEpoch {
@@ -128,4 +141,18 @@ pub struct Description {
     pub sample_pod: Manifest,
     /// API writes that will be made in the source, one line each.
     pub planned_writes: Vec<String>,
+    /// Where replicas take TCP connections now, for the target to try.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+}
+
+/// An address and port at which a replica takes TCP connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// The pod.
+    pub pod: String,
+    /// Its address.
+    pub address: String,
+    /// TCP port, 1 to 65535.
+    pub port: u32,
 }

@@ -5,6 +5,7 @@
 //! They end up in `Migration::message`, which is journalled only when it changes.
 
 use crate::facts::ClaimedVolume;
+use crate::migration::control;
 use crate::migration::display::Migration;
 use crate::migration::gate;
 use crate::migration::stage::Stage;
@@ -15,7 +16,12 @@ use crate::volume::conflict_message;
 
 /// What the migration waits for; empty if for nothing.
 pub(crate) fn describe(state: &State, observed: &Observed, migration: &Migration, work: &Work) -> String {
-    let words = [setbacks(work), unattached(observed, work), stage_waits(state, observed, migration, work)];
+    let words = [
+        control::words(migration, work),
+        setbacks(work),
+        unattached(observed, work),
+        stage_waits(state, observed, migration, work),
+    ];
     let words: Vec<String> = words.into_iter().filter(|text| !text.is_empty()).collect();
     crate::limits::cut(&words.join("; "))
 }
@@ -25,8 +31,9 @@ pub(crate) fn disk_in_the_way(state: &State, migration: &Migration, work: &Work)
     if let Some((id, record)) = state.ledger.conflicts(&migration.workload).next() {
         return Some(format!("volume {} is {}", id.handle, conflict_message(record)));
     }
+    let disk = |of: &ClaimedVolume| state.storage.volume(&migration.from, &of.driver, &of.handle);
     let granted = work.handoff.as_ref().and_then(|handoff| handoff.released.as_ref());
-    let volumes = granted.into_iter().flat_map(|released| &released.volumes).map(ClaimedVolume::id);
+    let volumes = granted.into_iter().flat_map(|released| &released.volumes).map(disk);
     let (id, beside) = state.ledger.usable_beside(volumes, [&migration.from, &migration.to])?;
     Some(format!(
         "volume {} is usable in cluster {beside} too: find out who uses it there, and release it",
@@ -65,23 +72,36 @@ fn stage_waits(state: &State, observed: &Observed, migration: &Migration, work: 
     let governed = work.service.as_ref().and_then(|service| Some((service, state.governed.get(service)?)));
     match work.stage {
         Stage::Converging => governed.and_then(|governed| {
-            let ordinals = work.source_slice.ordinals();
-            gate::converged(observed, &migration.workload, ordinals, governed).err()
+            gate::converged(observed, &migration.workload, work.all().into_iter(), governed).err()
         }),
         Stage::Gating => governed.and_then(|governed| {
             let handoff = work.handoff.as_ref()?;
-            gate::ordinal_converged(observed, &migration.workload, (handoff, &migration.to), governed).err()
+            gate::ordinal_converged(
+                observed,
+                &migration.workload,
+                (handoff, work.target(migration)),
+                governed,
+            )
+            .err()
         }),
-        Stage::Between | Stage::Adopting => disk_in_the_way(state, migration, work),
-        Stage::PreparingSource | Stage::PreparingTarget => Some(work.waits_for.clone()),
+        Stage::Between if migration.control.paused.is_some() => None,
+        Stage::Between => disk_in_the_way(state, migration, work).or_else(|| {
+            let governed = governed.filter(|_| work.reconverge)?;
+            gate::converged(observed, &migration.workload, work.all().into_iter(), governed).err()
+        }),
+        Stage::Adopting => disk_in_the_way(state, migration, work),
+        Stage::PreparingSource | Stage::PreparingTarget | Stage::Unpreparing => Some(work.waits_for.clone()),
         Stage::Holding
         | Stage::Releasing
         | Stage::Resolving
         | Stage::Retiring
         | Stage::Settling
         | Stage::Finishing
+        | Stage::Fencing
+        | Stage::Reclaiming
         | Stage::Completed
-        | Stage::Refused => None,
+        | Stage::Refused
+        | Stage::RolledBack => None,
     }
     .unwrap_or_default()
 }

@@ -29,13 +29,13 @@ pub(crate) fn desired(
     record: &WorkloadRecord,
     cluster: &ClusterName,
 ) -> Option<Desired> {
-    let source = *cluster == migration.from;
+    let source = cluster == work.source(migration);
     match work.stage {
         Stage::PreparingSource if source => Some(prepare_source(work, record)),
         Stage::PreparingTarget if !source => prepare_target(work, record, cluster),
         Stage::Holding => hold(work, work.handoff.as_ref()?, source),
         Stage::Releasing if source => release(work, work.handoff.as_ref()?),
-        Stage::Adopting if !source => adopt(work, work.handoff.as_ref()?),
+        Stage::Adopting if !source => adopt(migration, work, work.handoff.as_ref()?),
         Stage::Retiring if source => {
             let handoff = work.handoff.as_ref()?;
             let volumes = handoff.released.as_ref()?.volumes.clone();
@@ -43,7 +43,12 @@ pub(crate) fn desired(
             Some(Desired { epoch: handoff.epoch, body })
         }
         Stage::Settling | Stage::Finishing if !work.settled.contains(cluster) => {
-            Some(settle(work, record, source))
+            Some(settle(work, record, source, *cluster == migration.to))
+        }
+        Stage::Fencing if !source => fence(work, work.handoff.as_ref()?),
+        Stage::Reclaiming if source => Some(reclaim(work, work.handoff.as_ref()?)),
+        Stage::Unpreparing if work.prepared.contains(cluster) && !work.settled.contains(cluster) => {
+            Some(unprepare(work, record, *cluster == migration.to))
         }
         Stage::PreparingSource
         | Stage::PreparingTarget
@@ -56,21 +61,29 @@ pub(crate) fn desired(
         | Stage::Retiring
         | Stage::Settling
         | Stage::Finishing
+        | Stage::Fencing
+        | Stage::Reclaiming
+        | Stage::Unpreparing
         | Stage::Completed
-        | Stage::Refused => None,
+        | Stage::Refused
+        | Stage::RolledBack => None,
     }
 }
 
 /// Time an agent has for that command, in milliseconds.
 pub(crate) fn timeout_ms(body: &CommandBody) -> u64 {
     match body {
-        CommandBody::InspectSource | CommandBody::InspectTarget { .. } => limits::INSPECT_TIMEOUT_MS,
+        CommandBody::InspectSource { .. } | CommandBody::InspectTarget { .. } => limits::INSPECT_TIMEOUT_MS,
         CommandBody::PrepareSource { .. } | CommandBody::PrepareTarget { .. } => limits::PREPARE_TIMEOUT_MS,
         CommandBody::Hold { .. } => limits::HOLD_TIMEOUT_MS,
         CommandBody::Release { .. } => limits::RELEASE_TIMEOUT_MS,
         CommandBody::Adopt { .. } => limits::ADOPT_TIMEOUT_MS,
         CommandBody::Retire { .. } => limits::RETIRE_TIMEOUT_MS,
         CommandBody::Settle { .. } => limits::SETTLE_TIMEOUT_MS,
+        CommandBody::Fence { .. } => limits::FENCE_TIMEOUT_MS,
+        CommandBody::Reclaim { .. } => limits::RECLAIM_TIMEOUT_MS,
+        CommandBody::Unprepare { .. } => limits::UNPREPARE_TIMEOUT_MS,
+        CommandBody::Finish { .. } => limits::FINISH_TIMEOUT_MS,
     }
 }
 
@@ -141,26 +154,77 @@ fn release(work: &Work, handoff: &Handoff) -> Option<Desired> {
     Some(Desired { epoch: handoff.epoch, body })
 }
 
-fn adopt(work: &Work, handoff: &Handoff) -> Option<Desired> {
+/// A disk that comes back finds the class it came from, if one class stands for each.
+fn classes(migration: &Migration, work: &Work) -> BTreeMap<String, String> {
+    let known = &migration.storage_classes;
+    if !work.reversed {
+        return known.clone();
+    }
+    known.iter().map(|(from, to)| (to.clone(), from.clone())).collect()
+}
+
+fn adopt(migration: &Migration, work: &Work, handoff: &Handoff) -> Option<Desired> {
+    let storage_classes = classes(migration, work);
     let body = CommandBody::Adopt {
         ordinal: handoff.ordinal,
         stateful_set_uid: work.target_uid.clone(),
         from_slice: work.target_slice,
         to_slice: handoff.target_to,
         volumes: handoff.released.as_ref()?.volumes.clone(),
-        storage_classes: BTreeMap::new(),
+        storage_classes,
     };
     Some(Desired { epoch: handoff.epoch, body })
 }
 
-fn settle(work: &Work, record: &WorkloadRecord, source: bool) -> Desired {
-    let last = work.stage == Stage::Finishing;
+fn fence(work: &Work, handoff: &Handoff) -> Option<Desired> {
+    let body = CommandBody::Fence {
+        ordinal: handoff.ordinal,
+        stateful_set_uid: work.target_uid.clone(),
+        from_slice: handoff.target_to,
+        to_slice: handoff.target_from,
+        volumes: handoff.released.as_ref()?.volumes.clone(),
+    };
+    Some(Desired { epoch: handoff.epoch, body })
+}
+
+fn reclaim(work: &Work, handoff: &Handoff) -> Desired {
+    let body = CommandBody::Reclaim {
+        ordinal: handoff.ordinal,
+        stateful_set_uid: work.source_uid.clone(),
+        from_slice: handoff.source_to,
+        to_slice: handoff.source_from,
+        volumes: work.volumes.get(&handoff.ordinal).cloned().unwrap_or_default(),
+    };
+    Desired { epoch: handoff.epoch, body }
+}
+
+/// Roles have changed places only if something had moved; the StatefulSets go by the migration's clusters.
+fn unprepare(work: &Work, record: &WorkloadRecord, target: bool) -> Desired {
+    let of_source = target == work.reversed;
+    let uid = if of_source { &work.source_uid } else { &work.target_uid };
+    let body = CommandBody::Unprepare {
+        target,
+        stateful_set_uid: uid.clone(),
+        originals: work.originals.clone(),
+        epochs: record
+            .ordinals
+            .iter()
+            .filter(|(ordinal, _)| work.volumes.contains_key(ordinal))
+            .map(|(ordinal, known)| OrdinalEpoch { ordinal: *ordinal, epoch: known.epoch })
+            .collect(),
+    };
+    Desired { epoch: highest(record), body }
+}
+
+fn settle(work: &Work, record: &WorkloadRecord, source: bool, target: bool) -> Desired {
+    // What stays in the source still needs the protection that preparation gave it.
+    let last = work.stage == Stage::Finishing && work.source_slice.is_empty();
     let (of_source, of_target) = work.budgets();
     let body = CommandBody::Settle {
         max_unavailable: if source { of_source } else { of_target },
         last,
-        target: !source,
-        originals: if last && !source { work.originals.clone() } else { None },
+        target,
+        originals: if last && target { work.originals.clone() } else { None },
     };
     Desired { epoch: highest(record), body }
 }

@@ -2,11 +2,15 @@
 //!
 //! Times are the core's input times. Steps 5 to 10 and 12 begin and end when agents say so, the others when the core
 //! decides; a step that nobody reported has no times.
-//! Nothing in here is read to decide anything; it may be shown to anyone with the role viewer.
+//! Nothing in here is read to decide anything but what people asked for ([`Control`]); all of it may be shown to anyone
+//! with the role viewer.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClusterName, MigrationId, Ordinal, PlanHash, Workload};
+use crate::facts::Finished;
+use crate::ids::{ClusterName, MigrationId, Ordinal, PlanHash, ServiceName, Workload};
 use crate::plan::Order;
 use crate::time::Millis;
 
@@ -24,6 +28,8 @@ pub enum Phase {
     Paused,
     /// It was given up before any ordinal moved.
     Refused,
+    /// Everything was given back to the source, and preparation undone.
+    RolledBack,
 }
 
 impl Phase {
@@ -31,7 +37,7 @@ impl Phase {
     #[must_use]
     pub fn is_over(self) -> bool {
         match self {
-            Self::Completed | Self::Refused => true,
+            Self::Completed | Self::Refused | Self::RolledBack => true,
             Self::Preparing | Self::Running | Self::Paused => false,
         }
     }
@@ -66,6 +72,65 @@ pub struct Migration {
     pub plan_hash: PlanHash,
     /// Identity of who started it.
     pub started_by: String,
+    /// What people asked of it since.
+    #[serde(default)]
+    pub control: Control,
+    /// StorageClasses of the target by those of the source that they stand for.
+    #[serde(default)]
+    pub storage_classes: BTreeMap<String, String>,
+    /// How long a step may take before a person is told: by step of handoff.md section 5, in milliseconds.
+    #[serde(default)]
+    pub deadlines: BTreeMap<u32, u64>,
+    /// What its end left in the source; none until it was finished.
+    #[serde(default)]
+    pub certificate: Option<Box<Certificate>>,
+    /// UID of the StatefulSet in the source.
+    #[serde(default)]
+    pub source_uid: String,
+    /// Commands issued while it ran: those after its end are numbered on, because clusters keep the latest number.
+    #[serde(default)]
+    pub commands: u64,
+    /// Governing Service; none: no mirror and no gate.
+    #[serde(default)]
+    pub service: Option<ServiceName>,
+    /// Names of each ordinal's claims, those of ordinals that stay included.
+    #[serde(default)]
+    pub claims: BTreeMap<Ordinal, Vec<String>>,
+}
+
+/// Who asked, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedBy {
+    /// Identity.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+}
+
+/// What people asked of a migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// Who paused it; none: nobody, or somebody resumed it.
+    pub paused: Option<AskedBy>,
+    /// Whether a pause has come to its safe point; before that it goes on to it.
+    pub stopped: bool,
+    /// Who asked for the ordinal in flight to be given back; none once it is.
+    pub undo: Option<AskedBy>,
+    /// Who asked for everything to be given back.
+    pub rollback: Option<AskedBy>,
+}
+
+/// What the source holds of a workload that has moved away whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// The source.
+    pub cluster: ClusterName,
+    /// When it was looked at.
+    pub at: Millis,
+    /// Identity of who asked.
+    pub by: String,
+    /// What was found.
+    pub found: Finished,
 }
 
 /// One ordinal of a migration.
@@ -86,7 +151,7 @@ pub struct OrdinalProgress {
 }
 
 /// One step's times.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepTime {
     /// Step of handoff.md section 5.
     pub step: u32,
@@ -94,6 +159,9 @@ pub struct StepTime {
     pub started_at: Millis,
     /// Ended.
     pub ended_at: Option<Millis>,
+    /// What was done, as its agent said last: the evidence, in words.
+    #[serde(default)]
+    pub message: String,
 }
 
 /// Name of a step of handoff.md section 5, for people; empty for a number that is none.

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Adopted, Held, Released, SourcePrepared};
+use crate::facts::{Adopted, Fenced, Held, Reclaimed, Released, SourcePrepared};
 use crate::ids::{ClusterName, Epoch, Ordinal};
 use crate::slice::Slice;
 use crate::time::Millis;
@@ -86,6 +86,46 @@ pub enum Event {
     },
     /// Both sides settled.
     Settled,
+    /// Nothing that stops the replica was ever asked for: `releasing` becomes `owned(S, e + 1)` again.
+    Withdrawn,
+    /// The target is asked to let go, for good, of what it may have adopted.
+    FenceBegan {
+        /// The new epoch.
+        epoch: Epoch,
+    },
+    /// The source is asked to take the ordinal back, and the target was never asked to adopt it.
+    ReclaimBegan {
+        /// The new epoch.
+        epoch: Epoch,
+    },
+    /// The target proved that it holds nothing of the ordinal: the source may take it back.
+    Fenced {
+        /// Its evidence.
+        evidence: Box<Fenced>,
+    },
+    /// The source runs the ordinal again: `owned(S, e + 2)`.
+    Reclaimed {
+        /// Its evidence.
+        evidence: Box<Reclaimed>,
+    },
+    /// A cluster keeps a higher epoch than the ordinal's: a person said to go on above it.
+    EpochRaised {
+        /// The new epoch.
+        epoch: Epoch,
+    },
+    /// From here on source and target have changed places: what moved comes back.
+    Turned,
+    /// Everything is with the source: preparation is undone.
+    UnprepareBegan,
+    /// One side undid its preparation.
+    SideUnprepared {
+        /// Which.
+        cluster: ClusterName,
+        /// What was left, and why.
+        left: Vec<String>,
+    },
+    /// Both sides undid it.
+    Unprepared,
     /// Nothing moved and nothing will.
     GivenUp {
         /// Why, and what to do.
@@ -114,6 +154,16 @@ impl Event {
             Self::Retired { .. } => "retired",
             Self::SideSettled { .. } => "side-settled",
             Self::Settled => "settled",
+            Self::Withdrawn => "withdrawn",
+            Self::FenceBegan { .. } => "fence-began",
+            Self::ReclaimBegan { .. } => "reclaim-began",
+            Self::Fenced { .. } => "fenced",
+            Self::Reclaimed { .. } => "reclaimed",
+            Self::EpochRaised { .. } => "epoch-raised",
+            Self::Turned => "turned",
+            Self::UnprepareBegan => "unprepare-began",
+            Self::SideUnprepared { .. } => "side-unprepared",
+            Self::Unprepared => "unprepared",
             Self::GivenUp { .. } => "given-up",
         }
     }

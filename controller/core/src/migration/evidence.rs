@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Adopted, ClaimedVolume, Held, OrdinalVolumes, Released, Retired, SourcePrepared};
+use crate::facts::{
+    Adopted, ClaimedVolume, Fenced, Held, OrdinalVolumes, Reclaimed, Released, Retired, SourcePrepared,
+};
 use crate::ids::{Epoch, Ordinal, VolumeId};
 use crate::migration::work::{Handoff, Work};
 use crate::slice::Slice;
@@ -77,18 +79,15 @@ pub(crate) fn source_prepared(work: &Work, found: &SourcePrepared) -> Result<(),
     Ok(())
 }
 
-/// An empty StatefulSet of ours.
-pub(crate) fn target_prepared(uid: &str, slice: Slice) -> Result<(), Mismatch> {
+/// A StatefulSet of ours with the slice that the plan saw: an empty one, or what an earlier migration moved.
+pub(crate) fn target_prepared(uid: &str, slice: Slice, expected: Slice) -> Result<(), Mismatch> {
     if uid.is_empty() {
         return mismatch("StatefulSet in the target", "no UID", "its UID", "update the agent");
     }
-    if !slice.is_empty() {
-        return mismatch(
-            "StatefulSet in the target",
-            &slice.to_string(),
-            "no replicas",
-            "scale it to 0 there",
-        );
+    let same = slice == expected || (slice.is_empty() && expected.is_empty());
+    if !same {
+        let remedy = "find out who scaled it there, and scale it back";
+        return mismatch("StatefulSet in the target", &slice.to_string(), &expected.to_string(), remedy);
     }
     Ok(())
 }
@@ -197,4 +196,52 @@ pub(crate) fn retired(handoff: &Handoff, found: &Retired) -> Result<(), Mismatch
         return Ok(());
     }
     mismatch("PersistentVolumes in the source", &left.join(", "), "none of them", "see why they stay")
+}
+
+/// The target holds nothing of the ordinal, and nothing of an earlier epoch can happen there any more.
+pub(crate) fn fenced(handoff: &Handoff, found: &Fenced) -> Result<(), Mismatch> {
+    epoch_kept(found.epoch_kept, handoff.epoch)?;
+    let expected = handoff.target_from;
+    let same = found.slice == expected || (found.slice.is_empty() && expected.is_empty());
+    if !same {
+        let remedy = "find out who changed it, and put it back: the ordinal must not start there again";
+        return mismatch("slice in the target", &found.slice.to_string(), &expected.to_string(), remedy);
+    }
+    if !found.detached {
+        return mismatch("fence", "no proof of detachment", "proof", "wait for the node, or look at it");
+    }
+    Ok(())
+}
+
+/// The source runs exactly what it had, around the same PersistentVolumes.
+pub(crate) fn reclaimed(work: &Work, handoff: &Handoff, found: &Reclaimed) -> Result<(), Mismatch> {
+    epoch_kept(found.epoch_kept, handoff.epoch)?;
+    let known = work.volumes.get(&handoff.ordinal).map(Vec::as_slice).unwrap_or_default();
+    let subject = format!("volumes of ordinal {} in the source", handoff.ordinal);
+    let lasting = |volumes: &[ClaimedVolume]| -> BTreeSet<(VolumeId, String, String, String)> {
+        let of = |of: &ClaimedVolume| {
+            (of.id(), of.claim.name.clone(), of.volume.name.clone(), of.volume.uid.clone())
+        };
+        volumes.iter().map(of).collect()
+    };
+    let (have, want) = (lasting(&found.volumes), lasting(known));
+    if have != want {
+        let tell = |of: &BTreeSet<(VolumeId, String, String, String)>| {
+            let lines: Vec<String> = of
+                .iter()
+                .map(|(id, claim, pv, uid)| {
+                    format!("{} of claim {claim}, PersistentVolume {pv} ({uid})", id.handle)
+                })
+                .collect();
+            lines.join(", ")
+        };
+        return mismatch(&subject, &tell(&have), &tell(&want), FIND_OUT);
+    }
+    if found.volumes.iter().any(|of| of.claim.uid.is_empty()) {
+        return mismatch(&subject, "a claim without a UID", "each with its UID", "update the agent");
+    }
+    if found.pod_uid.is_empty() {
+        return mismatch("pod in the source", "no UID", "its UID", "update the agent");
+    }
+    Ok(())
 }

@@ -60,7 +60,11 @@ pub(crate) fn judge(asked: &Asked<'_>, result: &OutcomeResult) -> Verdict {
         | OutcomeResult::Released(_)
         | OutcomeResult::Adopted(_)
         | OutcomeResult::Retired(_)
-        | OutcomeResult::Settled => match believed(asked, result) {
+        | OutcomeResult::Settled
+        | OutcomeResult::Fenced(_)
+        | OutcomeResult::Reclaimed(_)
+        | OutcomeResult::Unprepared(_)
+        | OutcomeResult::Finished(_) => match believed(asked, result) {
             Ok(event) => Verdict::event(event),
             Err(mismatch) => asked.mismatched(&mismatch),
         },
@@ -69,14 +73,14 @@ pub(crate) fn judge(asked: &Asked<'_>, result: &OutcomeResult) -> Verdict {
 
 fn refused(asked: &Asked<'_>, refusal: &Refusal) -> Verdict {
     let waiting_helps = matches!(refusal.code, RefusalCode::NotReady | RefusalCode::Denied);
-    if asked.work.stage.is_preparing() && !waiting_helps {
+    if asked.gives_up() && !waiting_helps {
         return asked.give_up(&refusal.message);
     }
     let setback = asked.setback(refusal.code, &refusal.message);
     let conflict = refusal.code == RefusalCode::Conflict;
     let undecided = conflict || refusal.code == RefusalCode::NotReady;
     let recheck = asked.work.handoff.as_ref().is_some_and(|handoff| handoff.recheck.is_some());
-    let source = *asked.cluster == asked.migration.from;
+    let source = asked.cluster == asked.work.source(asked.migration);
     let event = match asked.work.stage {
         // Perhaps the pod or its node is another one by now: then the hold must be made anew.
         Stage::Releasing if undecided && refusal.step <= 5 => Some(Event::ReleaseDeclined),
@@ -94,6 +98,11 @@ fn refused(asked: &Asked<'_>, refusal: &Refusal) -> Verdict {
 }
 
 impl Asked<'_> {
+    /// Nothing has moved, and nobody asked for what was prepared to be undone.
+    fn gives_up(&self) -> bool {
+        self.work.stage.is_preparing() && self.migration.control.rollback.is_none()
+    }
+
     fn previous(&self) -> Option<&Setback> {
         self.work.slots.get(self.cluster).and_then(|slot| slot.setback.as_ref())
     }
@@ -108,7 +117,7 @@ impl Asked<'_> {
             RefusalCode::NotUnderstood | RefusalCode::StaleEpoch => (None, true),
         };
         let message = limits::cut(&format!("{} in {}: {message}", self.command.body.verb(), self.cluster));
-        Setback { attempts, retry_at, message, paused }
+        Setback { attempts, retry_at, message, paused, stale: code == RefusalCode::StaleEpoch }
     }
 
     /// The pause before the source is looked at again, or before its release is asked for again after that look
@@ -133,7 +142,7 @@ impl Asked<'_> {
     }
 
     fn mismatched(&self, mismatch: &Mismatch) -> Verdict {
-        if self.work.stage.is_preparing() {
+        if self.gives_up() {
             return self.give_up(mismatch);
         }
         Verdict { event: None, setback: Some(self.setback(RefusalCode::Conflict, mismatch)) }
@@ -153,7 +162,7 @@ fn believed(asked: &Asked<'_>, result: &OutcomeResult) -> Result<Event, Mismatch
             Ok(Event::SourcePrepared { evidence: Box::new(found.clone()) })
         }
         (CommandBody::PrepareTarget { .. }, OutcomeResult::TargetPrepared(found)) => {
-            evidence::target_prepared(&found.stateful_set_uid, found.slice)?;
+            evidence::target_prepared(&found.stateful_set_uid, found.slice, work.target_slice)?;
             Ok(Event::TargetPrepared { uid: found.stateful_set_uid.clone(), slice: found.slice })
         }
         (CommandBody::Hold { source, .. }, OutcomeResult::Held(found)) => {
@@ -170,10 +179,25 @@ fn believed(asked: &Asked<'_>, result: &OutcomeResult) -> Result<Event, Mismatch
         }
         (CommandBody::Retire { .. }, OutcomeResult::Retired(found)) => {
             evidence::retired(asked.handoff()?, found)?;
-            Ok(Event::Retired { last: work.moved + 1 == asked.migration.ordinals.len() })
+            // With a rollback wanted it is not the end but the turn.
+            let ends = !work.reversed && asked.migration.control.rollback.is_none();
+            let last = ends && work.moved + 1 == asked.migration.ordinals.len();
+            Ok(Event::Retired { last })
         }
         (CommandBody::Settle { .. }, OutcomeResult::Settled) => {
             Ok(Event::SideSettled { cluster: asked.cluster.clone() })
+        }
+        (CommandBody::Fence { .. }, OutcomeResult::Fenced(found)) => {
+            evidence::fenced(asked.handoff()?, found)?;
+            Ok(Event::Fenced { evidence: Box::new(found.clone()) })
+        }
+        (CommandBody::Reclaim { .. }, OutcomeResult::Reclaimed(found)) => {
+            evidence::reclaimed(work, asked.handoff()?, found)?;
+            Ok(Event::Reclaimed { evidence: Box::new(found.clone()) })
+        }
+        (CommandBody::Unprepare { .. }, OutcomeResult::Unprepared(found)) => {
+            let left = found.left.iter().take(limits::LEFT_LINES).map(|line| limits::cut(line)).collect();
+            Ok(Event::SideUnprepared { cluster: asked.cluster.clone(), left })
         }
         (body, other) => Err(format!(
             "its agent answered {} with evidence of another kind ({}): run agents of the controller's version",

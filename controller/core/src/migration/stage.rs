@@ -36,10 +36,18 @@ pub enum Stage {
     Settling,
     /// The end, both sides.
     Finishing,
+    /// Undo of steps 9 and 10, the target: it says that nothing of the ordinal is there or will be.
+    Fencing,
+    /// Undo of steps 5 to 8, the source.
+    Reclaiming,
+    /// Undo of preparation, both sides.
+    Unpreparing,
     /// All ordinals are with the target.
     Completed,
     /// Given up before any ordinal moved.
     Refused,
+    /// Everything was given back.
+    RolledBack,
 }
 
 /// An event that cannot happen in that stage.
@@ -56,13 +64,25 @@ impl Stage {
     /// Whether nothing more will happen.
     #[must_use]
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Completed | Self::Refused)
+        matches!(self, Self::Completed | Self::Refused | Self::RolledBack)
     }
 
     /// Whether no ordinal has moved yet.
     #[must_use]
     pub fn is_preparing(self) -> bool {
         matches!(self, Self::PreparingSource | Self::PreparingTarget | Self::Converging)
+    }
+
+    /// Whether nothing is under way that a pause has to wait for.
+    #[must_use]
+    pub fn is_at_rest(self) -> bool {
+        self.is_preparing() || matches!(self, Self::Between | Self::Unpreparing)
+    }
+
+    /// Whether an ordinal is being taken back.
+    #[must_use]
+    pub fn is_undoing(self) -> bool {
+        matches!(self, Self::Fencing | Self::Reclaiming)
     }
 
     /// The stage after that event.
@@ -88,6 +108,36 @@ impl Stage {
                 &[(Self::Settling, Self::Settling), (Self::Finishing, Self::Finishing)]
             }
             Event::Settled => &[(Self::Settling, Self::Between), (Self::Finishing, Self::Completed)],
+            Event::Withdrawn => &[(Self::Holding, Self::Settling), (Self::Releasing, Self::Settling)],
+            Event::FenceBegan { .. } => &[
+                (Self::Adopting, Self::Fencing),
+                (Self::Gating, Self::Fencing),
+                (Self::Resolving, Self::Fencing),
+            ],
+            Event::ReclaimBegan { .. } => &[
+                (Self::Holding, Self::Reclaiming),
+                (Self::Releasing, Self::Reclaiming),
+                (Self::Adopting, Self::Reclaiming),
+            ],
+            Event::Fenced { .. } => &[(Self::Fencing, Self::Reclaiming)],
+            Event::Reclaimed { .. } => &[(Self::Reclaiming, Self::Settling)],
+            Event::EpochRaised { .. } => &[
+                (Self::Holding, Self::Holding),
+                (Self::Releasing, Self::Releasing),
+                (Self::Adopting, Self::Adopting),
+                (Self::Retiring, Self::Retiring),
+                (Self::Fencing, Self::Fencing),
+                (Self::Reclaiming, Self::Reclaiming),
+            ],
+            Event::Turned => &[(Self::Between, Self::Between)],
+            Event::UnprepareBegan => &[
+                (Self::PreparingSource, Self::Unpreparing),
+                (Self::PreparingTarget, Self::Unpreparing),
+                (Self::Converging, Self::Unpreparing),
+                (Self::Between, Self::Unpreparing),
+            ],
+            Event::SideUnprepared { .. } => &[(Self::Unpreparing, Self::Unpreparing)],
+            Event::Unprepared => &[(Self::Unpreparing, Self::RolledBack)],
             Event::GivenUp { .. } => {
                 &[(Self::PreparingSource, Self::Refused), (Self::PreparingTarget, Self::Refused)]
             }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::event::Event;
 use super::stage::Stage;
-use crate::facts::{Adopted, Held, Released, SourcePrepared};
+use crate::facts::{Adopted, Fenced, Held, Reclaimed, Released, SourcePrepared};
 use crate::{ClusterName, Epoch, Millis, Slice};
 
-const STAGES: [Stage; 14] = [
+const STAGES: [Stage; 18] = [
     Stage::PreparingSource,
     Stage::PreparingTarget,
     Stage::Converging,
@@ -20,8 +20,12 @@ const STAGES: [Stage; 14] = [
     Stage::Retiring,
     Stage::Settling,
     Stage::Finishing,
+    Stage::Fencing,
+    Stage::Reclaiming,
+    Stage::Unpreparing,
     Stage::Completed,
     Stage::Refused,
+    Stage::RolledBack,
 ];
 
 /// One of each; the match makes sure that none is forgotten.
@@ -43,9 +47,19 @@ fn events() -> Vec<Event> {
         Event::ResolversWaited,
         Event::Retired { last: false },
         Event::Retired { last: true },
-        Event::SideSettled { cluster },
+        Event::SideSettled { cluster: cluster.clone() },
         Event::Settled,
         Event::GivenUp { message: String::new() },
+        Event::Withdrawn,
+        Event::FenceBegan { epoch: Epoch(3) },
+        Event::ReclaimBegan { epoch: Epoch(3) },
+        Event::Fenced { evidence: Box::new(Fenced::default()) },
+        Event::Reclaimed { evidence: Box::new(Reclaimed::default()) },
+        Event::EpochRaised { epoch: Epoch(9) },
+        Event::Turned,
+        Event::UnprepareBegan,
+        Event::SideUnprepared { cluster, left: Vec::new() },
+        Event::Unprepared,
     ];
     let kinds: BTreeSet<u32> = all
         .iter()
@@ -68,9 +82,19 @@ fn events() -> Vec<Event> {
             Event::SideSettled { .. } => 15,
             Event::Settled => 16,
             Event::GivenUp { .. } => 17,
+            Event::Withdrawn => 18,
+            Event::FenceBegan { .. } => 19,
+            Event::ReclaimBegan { .. } => 20,
+            Event::Fenced { .. } => 21,
+            Event::Reclaimed { .. } => 22,
+            Event::EpochRaised { .. } => 23,
+            Event::Turned => 24,
+            Event::UnprepareBegan => 25,
+            Event::SideUnprepared { .. } => 26,
+            Event::Unprepared => 27,
         })
         .collect();
-    assert_eq!(kinds, (0..18).collect());
+    assert_eq!(kinds, (0..28).collect());
     all
 }
 
@@ -92,25 +116,48 @@ fn the_whole_table() {
     let expected = [
         "PreparingSource + source-prepared = PreparingTarget",
         "PreparingSource + given-up = Refused",
+        "PreparingSource + unprepare-began = Unpreparing",
         "PreparingTarget + target-prepared = Converging",
         "PreparingTarget + given-up = Refused",
+        "PreparingTarget + unprepare-began = Unpreparing",
         "Converging + converged = Between",
+        "Converging + unprepare-began = Unpreparing",
         "Between + handoff-began = Holding",
+        "Between + turned = Between",
+        "Between + unprepare-began = Unpreparing",
         "Holding + side-held = Holding",
         "Holding + hold-lapsed = Holding",
         "Holding + held = Releasing",
         "Holding + recheck-declined = Releasing",
+        "Holding + withdrawn = Settling",
+        "Holding + reclaim-began = Reclaiming",
+        "Holding + epoch-raised = Holding",
         "Releasing + release-declined = Holding",
         "Releasing + released = Adopting",
+        "Releasing + withdrawn = Settling",
+        "Releasing + reclaim-began = Reclaiming",
+        "Releasing + epoch-raised = Releasing",
         "Adopting + adopted = Gating",
+        "Adopting + fence-began = Fencing",
+        "Adopting + reclaim-began = Reclaiming",
+        "Adopting + epoch-raised = Adopting",
         "Gating + gate-passed = Resolving",
+        "Gating + fence-began = Fencing",
         "Resolving + resolvers-waited = Retiring",
+        "Resolving + fence-began = Fencing",
         "Retiring + retired = Settling",
         "Retiring + retired (last) = Finishing",
+        "Retiring + epoch-raised = Retiring",
         "Settling + side-settled = Settling",
         "Settling + settled = Between",
         "Finishing + side-settled = Finishing",
         "Finishing + settled = Completed",
+        "Fencing + fenced = Reclaiming",
+        "Fencing + epoch-raised = Fencing",
+        "Reclaiming + reclaimed = Settling",
+        "Reclaiming + epoch-raised = Reclaiming",
+        "Unpreparing + side-unprepared = Unpreparing",
+        "Unpreparing + unprepared = RolledBack",
     ];
     assert_eq!(legal, expected);
 }
@@ -120,5 +167,6 @@ fn nothing_happens_after_the_end() {
     for event in events() {
         assert!(Stage::Completed.after(&event).is_err());
         assert!(Stage::Refused.after(&event).is_err());
+        assert!(Stage::RolledBack.after(&event).is_err());
     }
 }

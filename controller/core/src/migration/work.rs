@@ -1,6 +1,7 @@
 //! What a running migration keeps besides what people see: evidence, manifests, commands.
 //!
-//! It exists from the start to the end and not after; an ordinal's manifests are dropped when the target owns it.
+//! It exists from the start to the end and not after. Source and target are roles: a rollback of everything lets the two
+//! clusters change places, and what moved comes back by the same handoff.
 //! Each cluster has one slot, so at most one command of a migration is under way in it (I6); a slot holds either the
 //! command that is out, or when and why the next attempt is made.
 
@@ -12,7 +13,7 @@ use crate::command::Command;
 use crate::facts::{ClaimedVolume, Description, Held, Manifest, Released};
 use crate::ids::{ClusterName, Epoch, Ordinal, ServiceName};
 use crate::limits;
-use crate::migration::display::{Migration, Phase};
+use crate::migration::display::{Control, Migration, Phase};
 use crate::migration::stage::Stage;
 use crate::slice::Slice;
 use crate::time::Millis;
@@ -38,11 +39,11 @@ pub struct Work {
     pub source_slice: Slice,
     /// The target's slice, as the ledger has it.
     pub target_slice: Slice,
-    /// Claims and volumes of every ordinal that the target does not own yet, as the source last proved them.
+    /// Claims and volumes of every ordinal, as the cluster that owns it last proved them.
     pub volumes: BTreeMap<Ordinal, Vec<ClaimedVolume>>,
     /// The source's StatefulSet with its originals, once prepared.
     pub originals: Option<Manifest>,
-    /// Ordinals that the target owns: the index of the next one.
+    /// Ordinals that the migration's target owns.
     pub moved: usize,
     /// The ordinal in between.
     pub handoff: Option<Handoff>,
@@ -54,6 +55,30 @@ pub struct Work {
     pub commands: u64,
     /// What an agent last said that preparation waits for.
     pub waits_for: String,
+    /// Source and target have changed places: what moved comes back.
+    #[serde(default)]
+    pub reversed: bool,
+    /// Every ordinal of the workload in both clusters, those that stay included; empty in a journal from before subsets.
+    #[serde(default)]
+    pub span: Slice,
+    /// The target had the StatefulSet before this migration.
+    #[serde(default)]
+    pub target_existed: bool,
+    /// Clusters that were asked to prepare: what is to be undone.
+    #[serde(default)]
+    pub prepared: BTreeSet<ClusterName>,
+    /// What undoing the preparation left, and why.
+    #[serde(default)]
+    pub left: Vec<String>,
+    /// An ordinal was taken back: endpoints must converge before the next one begins.
+    #[serde(default)]
+    pub reconverge: bool,
+    /// The step of the ordinal in between, and since when.
+    #[serde(default)]
+    pub step_since: Option<(u32, Millis)>,
+    /// That step takes longer than its deadline.
+    #[serde(default)]
+    pub overdue: bool,
 }
 
 /// One cluster's place for one command.
@@ -76,6 +101,9 @@ pub struct Setback {
     pub message: String,
     /// Whether only a person can help.
     pub paused: bool,
+    /// The cluster keeps a higher epoch.
+    #[serde(default)]
+    pub stale: bool,
 }
 
 impl Setback {
@@ -128,19 +156,68 @@ pub struct Handoff {
     pub pod_address: String,
     /// When resolvers have forgotten the old one.
     pub resolvers_until: Option<Millis>,
+    /// The source's slice before: with it.
+    #[serde(default)]
+    pub source_from: Slice,
+    /// The target's slice before: without it.
+    #[serde(default)]
+    pub target_from: Slice,
+    /// A release was ever sent: the source may act on it at any time, until a higher epoch is kept there.
+    #[serde(default = "perhaps")]
+    pub release_sent: bool,
+    /// An adoption was ever sent: only the target can say that it will not happen (handoff.md section 5).
+    #[serde(default = "perhaps")]
+    pub adopt_sent: bool,
+    /// The target's claims and volumes of it, Bound.
+    #[serde(default)]
+    pub adopted: Vec<ClaimedVolume>,
+}
+
+/// What a journal does not say may have been.
+fn perhaps() -> bool {
+    true
 }
 
 impl Work {
     /// Where the migration stands, for people.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self, control: &Control) -> Phase {
+        let stopped = control.paused.is_some() && self.stage.is_at_rest();
         match self.stage {
             Stage::Completed => Phase::Completed,
             Stage::Refused => Phase::Refused,
-            _ if self.is_paused() => Phase::Paused,
+            Stage::RolledBack => Phase::RolledBack,
+            _ if stopped || self.overdue || self.is_paused() => Phase::Paused,
             stage if stage.is_preparing() => Phase::Preparing,
             _ => Phase::Running,
         }
+    }
+
+    /// Every ordinal of the workload, in whichever cluster, ascending.
+    #[must_use]
+    pub fn all(&self) -> BTreeSet<Ordinal> {
+        let mut all: BTreeSet<Ordinal> = self.source_slice.ordinals().collect();
+        all.extend(self.target_slice.ordinals());
+        all.extend(self.handoff.as_ref().map(|handoff| handoff.ordinal));
+        all
+    }
+
+    /// The cluster that hands over.
+    #[must_use]
+    pub fn source<'a>(&self, migration: &'a Migration) -> &'a ClusterName {
+        if self.reversed { &migration.to } else { &migration.from }
+    }
+
+    /// The cluster that takes.
+    #[must_use]
+    pub fn target<'a>(&self, migration: &'a Migration) -> &'a ClusterName {
+        if self.reversed { &migration.from } else { &migration.to }
+    }
+
+    /// Index of the ordinal that is in between, or is the next one to be.
+    #[must_use]
+    pub fn current(&self) -> Option<usize> {
+        if self.reversed { self.moved.checked_sub(1) } else { Some(self.moved) }
     }
 
     /// Whether only a person can help in one of the clusters.
@@ -166,7 +243,8 @@ impl Work {
 pub(crate) fn holds_are_stale(migration: &Migration, work: &Work, now: Millis) -> bool {
     let old =
         |held: &Option<HeldAt>| held.as_ref().is_none_or(|held| now.since(held.at) > limits::HELD_FRESH_MS);
-    let said = migration.ordinals.get(work.moved).is_some_and(|progress| progress.step > 5);
+    let current = work.current().and_then(|index| migration.ordinals.get(index));
+    let said = current.is_some_and(|progress| progress.step > 5);
     let handoff = work.handoff.as_ref().filter(|handoff| !handoff.began && !said);
     handoff.is_some_and(|handoff| old(&handoff.source_held) || old(&handoff.target_held))
 }

@@ -27,9 +27,11 @@ pub(super) fn parts(survey: &Survey<'_>, plan: &Plan) -> BTreeMap<String, String
     let mut part = |name: String, text: &str| parts.insert(name, sha256(text));
     part(
         "what moves where".to_owned(),
-        &format!("{} {} {} {:?}", plan.workload, plan.from, plan.to, plan.order),
+        &format!("{} {} {} {:?} {:?}", plan.workload, plan.from, plan.to, plan.order, plan.ordinals),
     );
     part("migrations and epochs of the workload".to_owned(), &history(survey, plan));
+    part("mapping of StorageClasses".to_owned(), &format!("{:?}", plan.storage_classes));
+    part("deadlines of steps".to_owned(), &format!("{:?}", plan.deadlines));
     part("findings".to_owned(), &findings(plan));
     for cluster in [&plan.from, &plan.to] {
         let writes: Vec<&str> =

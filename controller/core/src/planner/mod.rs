@@ -6,6 +6,9 @@
 
 mod fingerprint;
 mod refusals;
+mod storage;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Description, Finding, SourceReport, TargetReport};
 use crate::ids::{ClusterName, Ordinal, PlanHash, Workload};
@@ -35,10 +38,33 @@ pub(crate) fn source_of(observed: &Observed, asked: &PlanRequest) -> Option<Clus
     if asked.from.is_some() {
         return asked.from.clone();
     }
-    match refusals::runs_in(observed, &asked.workload).as_slice() {
-        [only] => Some(only.clone()),
-        [] | [_, _, ..] => None,
+    // The target may run some of it: what an earlier migration moved.
+    let runs_in = refusals::runs_in(observed, &asked.workload);
+    let others: Vec<&ClusterName> = runs_in.iter().filter(|cluster| **cluster != asked.to).collect();
+    match (others.as_slice(), runs_in.as_slice()) {
+        ([only], _) => Some((*only).clone()),
+        ([], [only]) => Some(only.clone()),
+        _ => None,
     }
+}
+
+/// Names of the target's StorageClasses by the source's: what admins mapped, and what this plan maps otherwise.
+pub(crate) fn classes(state: &State, from: &ClusterName, asked: &PlanRequest) -> BTreeMap<String, String> {
+    let mut classes = state.storage.classes(from, &asked.to, &asked.workload.namespace);
+    classes.extend(asked.storage_classes.clone());
+    classes
+}
+
+/// The ordinals that are to move, in their order, or all of the slice if those that were asked for are not a run at the
+/// edge where the order begins.
+pub(crate) fn moving(description: &Description, asked: &PlanRequest) -> Result<Vec<Ordinal>, Vec<Ordinal>> {
+    let all = in_order(description, asked.order);
+    if asked.ordinals.is_empty() {
+        return Ok(all);
+    }
+    let wanted: BTreeSet<Ordinal> = asked.ordinals.iter().copied().collect();
+    let first: BTreeSet<Ordinal> = all.iter().take(wanted.len()).copied().collect();
+    if first == wanted { Ok(all.into_iter().take(wanted.len()).collect()) } else { Err(all) }
 }
 
 /// The ordinals in the order they will move.
@@ -64,18 +90,22 @@ impl Survey<'_> {
         findings.extend(of_cluster(&from, self.source.map(|report| report.findings.as_slice())));
         findings.extend(of_cluster(to, self.target.map(|report| report.findings.as_slice())));
         findings.sort_by(|a, b| key(a).cmp(&key(b)));
+        let ordinals = description.and_then(|known| moving(known, self.asked).ok()).unwrap_or_default();
+        let volumes = description.map(|known| volumes(known, &ordinals)).unwrap_or_default();
         let mut plan = Plan {
             hash: None,
             workload: self.asked.workload.clone(),
             from: from.clone(),
             to: to.clone(),
             order: self.asked.order,
-            ordinals: description.map(|known| in_order(known, self.asked.order)).unwrap_or_default(),
+            ordinals,
             budget: description.map_or(0, |known| known.budget),
-            volumes: description.map(volumes).unwrap_or_default(),
+            volumes,
             writes: self.writes(&from),
             findings,
             expires_at: self.now.plus(limits::PLAN_TTL_MS),
+            storage_classes: classes(self.state, &from, self.asked),
+            deadlines: deadlines(self.asked),
         };
         let parts = fingerprint::parts(self, &plan);
         let refused = plan.findings.iter().any(|finding| finding.severity == crate::facts::Severity::Refuse);
@@ -122,10 +152,18 @@ fn of_cluster(cluster: &ClusterName, findings: Option<&[Finding]>) -> Vec<Findin
     findings.unwrap_or_default().iter().map(name).collect()
 }
 
-fn volumes(description: &Description) -> Vec<PlannedVolume> {
+/// How long each step may take: the defaults, and what was asked for otherwise.
+fn deadlines(asked: &PlanRequest) -> BTreeMap<u32, u64> {
+    let mut deadlines: BTreeMap<u32, u64> = limits::STEP_DEADLINES_MS.into_iter().collect();
+    deadlines.extend(&asked.deadlines);
+    deadlines
+}
+
+fn volumes(description: &Description, moving: &[Ordinal]) -> Vec<PlannedVolume> {
     description
         .ordinals
         .iter()
+        .filter(|of| moving.contains(&of.ordinal))
         .flat_map(|of| {
             of.volumes.iter().map(|volume| PlannedVolume {
                 ordinal: of.ordinal,

@@ -44,12 +44,14 @@ pub(super) fn all(survey: &Survey<'_>, from: &ClusterName) -> Vec<Finding> {
     let mut findings = Vec::new();
     clusters(survey, from, &mut findings);
     ledger(survey, from, &mut findings);
+    findings.extend(super::storage::domains(survey, from));
     if let Some(report) = survey.source {
         match &report.description {
             Some(description) => {
                 let described = described(description).into_iter();
                 findings.extend(described.filter(|finding| !is_said(finding, &report.findings)));
-                moving(survey, description, &mut findings);
+                subset(survey, description, &mut findings);
+                moving(survey, (description, from), &mut findings);
             }
             None if report.findings.is_empty() => findings.push(not_found(survey, from)),
             None => {}
@@ -247,8 +249,42 @@ fn described(description: &Description) -> Vec<Finding> {
     findings
 }
 
+/// What moves must be at the edge where the order begins, and touch what the target has.
+fn subset(survey: &Survey<'_>, description: &Description, findings: &mut Vec<Finding>) {
+    let subject = || format!("StatefulSet/{}", description.stateful_set.name);
+    let ordinals = match super::moving(description, survey.asked) {
+        Ok(ordinals) => ordinals,
+        Err(all) => {
+            let words = [
+                subject(),
+                format!("ordinals {:?} asked for", survey.asked.ordinals),
+                format!("a run that begins where the order does: the first of {all:?}"),
+                "choose such a run, or the other order".to_owned(),
+            ];
+            findings.push(refuse("P-ordinals", words));
+            return;
+        }
+    };
+    let there = survey.target.and_then(|target| target.slice).filter(|slice| !slice.is_empty());
+    if let (Some(there), Some(first)) = (there, ordinals.first())
+        && there.with(*first).is_err()
+    {
+        let words = [
+            subject(),
+            format!("{there} is in {}, and ordinal {first} would be the first to follow", survey.asked.to),
+            "a neighbour of what is there: a slice is one run".to_owned(),
+            "choose the other order, or move to the other edge".to_owned(),
+        ];
+        findings.push(refuse("P-not-adjacent", words));
+    }
+}
+
 /// A disk that another workload's migration moves.
-fn moving(survey: &Survey<'_>, description: &Description, findings: &mut Vec<Finding>) {
+fn moving(
+    survey: &Survey<'_>,
+    (description, from): (&Description, &ClusterName),
+    findings: &mut Vec<Finding>,
+) {
     let others: Vec<_> = survey
         .state
         .work
@@ -258,8 +294,13 @@ fn moving(survey: &Survey<'_>, description: &Description, findings: &mut Vec<Fin
         })
         .collect();
     for volume in description.ordinals.iter().flat_map(|of| &of.volumes) {
-        let known = |id| volume.id() == id;
-        let by = others.iter().find(|(_, work)| work.volumes.values().flatten().any(|of| known(of.id())));
+        let storage = &survey.state.storage;
+        let disk = storage.volume(from, &volume.driver, &volume.handle);
+        let by = others.iter().find(|(id, work)| {
+            let Some(of) = survey.state.migrations.get(*id) else { return false };
+            let mut moved = work.volumes.values().flatten();
+            moved.any(|volume| storage.volume(&of.from, &volume.driver, &volume.handle) == disk)
+        });
         if let Some((id, _)) = by {
             let words = [
                 format!("PersistentVolume/{}", volume.volume.name),

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::world::{Mood, Shape, World, name};
 use crate::facts::RefusalCode;
+use crate::migration::Ask;
 use crate::{Input, Order, Phase, Slice};
 
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,8 @@ enum Fault {
     PodUnready(usize, u32, bool),
     ReplacePod(usize, u32),
     Mood(usize, Mood),
+    Ask(Ask),
+    Late(usize, usize),
 }
 
 const NAMES: [&str; 2] = ["east", "west"];
@@ -56,7 +59,17 @@ fn fault() -> impl Strategy<Value = Fault> {
         1 => side.clone().prop_map(Fault::MirrorFails),
         1 => (side.clone(), 0_u32..4, any::<bool>()).prop_map(|(of, at, ready)| Fault::PodUnready(of, at, ready)),
         1 => (side.clone(), 0_u32..4).prop_map(|(of, at)| Fault::ReplacePod(of, at)),
+        2 => (side.clone(), 0_usize..64).prop_map(|(of, nth)| Fault::Late(of, nth)),
         4 => (side, mood()).prop_map(|(of, mood)| Fault::Mood(of, mood)),
+    ]
+}
+
+fn asks() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        4 => Just(Fault::Ask(Ask::Pause)),
+        6 => Just(Fault::Ask(Ask::Resume)),
+        4 => Just(Fault::Ask(Ask::Undo)),
+        1 => Just(Fault::Ask(Ask::Rollback)),
     ]
 }
 
@@ -115,6 +128,11 @@ fn inflict(world: &mut World, fault: Fault) {
             }
             world.say_endpoints(&name(NAMES[of]));
         }
+        Fault::Ask(asked) => {
+            // Refused or not, the referee looks on.
+            let _ = world.control(asked);
+        }
+        Fault::Late(of, nth) => world.carry_out_late(NAMES[of], nth),
         Fault::Mood(of, mood) => world.cluster(NAMES[of]).agent.mood = mood,
     }
 }
@@ -171,6 +189,43 @@ proptest! {
             let refuses = |fault: &Fault| matches!(fault, Fault::Mood(_, Mood::Refuse(_)));
             prop_assert!(faults.iter().any(refuses), "refused for no reason: {}", migration.message);
         }
+        let disks = world.cluster(there).pvs.len();
+        prop_assert_eq!(disks, (shape.replicas * shape.templates) as usize);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_people_ask_meanwhile_nothing_breaks_and_everything_ends(
+        shape in shape(),
+        lowest in any::<bool>(),
+        faults in prop::collection::vec(prop_oneof![6 => fault(), 1 => asks()], 0..150),
+    ) {
+        let order = if lowest { Order::LowestFirst } else { Order::HighestFirst };
+        let mut world = World::new(shape);
+        world.begin("east", "west", order);
+        for fault in &faults {
+            inflict(&mut world, *fault);
+        }
+        calm(&mut world);
+        world.run_until("an end or a pause", |world| {
+            world.migration().phase.is_over() || world.migration().control.stopped
+        });
+        if world.migration().control.stopped {
+            prop_assert_eq!(world.control(Ask::Resume), Ok(()));
+            world.run_until("the end", |world| world.migration().phase.is_over());
+        }
+        let all: Vec<u32> = Slice::new(shape.start, shape.replicas).ordinals().collect();
+        let (there, gone) = match world.migration().phase {
+            Phase::Completed => ("west", "east"),
+            _ => ("east", "west"),
+        };
+        let runs: Vec<u32> = world.cluster(there).pods.keys().copied().collect();
+        prop_assert_eq!(runs, all);
+        let left = world.cluster(gone);
+        prop_assert!(left.pods.is_empty() && left.pvs.is_empty());
         let disks = world.cluster(there).pvs.len();
         prop_assert_eq!(disks, (shape.replicas * shape.templates) as usize);
     }

@@ -1,8 +1,11 @@
 //! Tests of the whole core against a small model of the world.
 
+mod control;
 mod crossing;
+mod domains;
 mod faults;
 mod hostile;
 mod planning;
+mod subsets;
 mod waiting;
 mod world;

@@ -57,7 +57,7 @@ fn the_hash_is_of_what_matters_and_not_of_the_time() {
 #[test]
 fn the_source_is_found_when_it_is_not_named() {
     let mut world = attached(PLAIN);
-    let asked = PlanRequest { workload: db(), from: None, to: name("west"), order: Order::HighestFirst };
+    let asked = PlanRequest { workload: db(), from: None, to: name("west"), ..PlanRequest::default() };
     let Reply::Planned(plan) = world.answer(Request::CreatePlan(asked.clone())) else { panic!() };
     assert_eq!((plan.from.as_str(), plan.hash.is_some()), ("east", true));
     world.cluster("east").set = None;
@@ -216,6 +216,7 @@ fn an_agent_that_goes_away_or_stays_silent_ends_the_request() {
         from: Some(name("east")),
         to: name("west"),
         order: Order::HighestFirst,
+        ..PlanRequest::default()
     };
     let request = world.ask(Request::CreatePlan(asked.clone()));
     world.detach("east");
@@ -245,6 +246,7 @@ fn too_many_plans_at_once_are_busy() {
         from: Some(name("east")),
         to: name("west"),
         order: Order::HighestFirst,
+        ..PlanRequest::default()
     };
     for _ in 0..limits::INSPECTIONS {
         world.ask(Request::CreatePlan(asked.clone()));
@@ -261,6 +263,7 @@ fn a_token_is_good_once_and_for_a_time() {
         hash: TokenHash::from(hash),
         subject: subject.clone(),
         expires_at,
+        by: "ann".to_owned(),
     };
     let redeem = |hash: &str| Request::RedeemToken { hash: TokenHash::from(hash) };
     let later = world.now.plus(1_000);

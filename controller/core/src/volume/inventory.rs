@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::facts::{Inventory, InventoryVolume};
 use crate::ids::{ClusterName, Ordinal, VolumeId, Workload};
 use crate::limits;
+use crate::storage::Storage;
 use crate::volume::{Ledger, Sighting};
 
 /// A volume that is new in a cluster's view, or is there in another way than before.
@@ -26,13 +27,13 @@ pub struct VolumeSeen {
     pub sighting: Sighting,
 }
 
-fn seen(volume: &InventoryVolume) -> Option<VolumeSeen> {
+fn seen(storage: &Storage, cluster: &ClusterName, volume: &InventoryVolume) -> Option<VolumeSeen> {
     if volume.handle.is_empty() || volume.driver.is_empty() || volume.driver.contains('/') {
         return None;
     }
     let bound = volume.pv_phase == "Bound" && !volume.claim_uid.is_empty();
     Some(VolumeSeen {
-        id: VolumeId::of_driver(&volume.driver, &volume.handle),
+        id: storage.volume(cluster, &volume.driver, &volume.handle),
         workload: volume.workload.clone(),
         ordinal: volume.ordinal,
         sighting: Sighting {
@@ -47,12 +48,13 @@ fn seen(volume: &InventoryVolume) -> Option<VolumeSeen> {
 
 /// What an inventory changes: volumes seen anew or otherwise, and volumes that are gone from the cluster's view.
 pub(crate) fn changes(
-    ledger: &Ledger,
+    (ledger, storage): (&Ledger, &Storage),
     cluster: &ClusterName,
     inventory: &Inventory,
 ) -> (Vec<VolumeSeen>, Vec<VolumeId>) {
     let mut now: BTreeMap<VolumeId, VolumeSeen> = BTreeMap::new();
-    for volume in inventory.volumes.iter().take(limits::INVENTORY_VOLUMES).filter_map(seen) {
+    for volume in inventory.volumes.iter().take(limits::INVENTORY_VOLUMES) {
+        let Some(volume) = seen(storage, cluster, volume) else { continue };
         // Two PersistentVolumes of one handle: the usable one is what counts.
         let keep = now.get(&volume.id).is_none_or(|known| volume.sighting.usable && !known.sighting.usable);
         if keep {

@@ -77,6 +77,13 @@ pub enum Custody {
         /// Target.
         to: ClusterName,
     },
+    /// The target was never asked to take it, or has proven that it will not: the source takes it back.
+    Reclaiming {
+        /// Source.
+        from: ClusterName,
+        /// Target.
+        to: ClusterName,
+    },
 }
 
 /// One ordinal with all its volumes.
@@ -189,6 +196,42 @@ impl Ledger {
             record.sightings.remove(cluster);
             if record.sightings.is_empty() && record.missing_since.is_none() {
                 record.missing_since = Some(at);
+            }
+        }
+    }
+
+    /// The driver's disks in that cluster are of another array from now on: another identity for each, and for what the
+    /// ledger says of the replicas that the cluster owns.
+    pub(crate) fn rename(&mut self, cluster: &ClusterName, (driver, before, after): (&str, &str, &str)) {
+        if before == after {
+            return;
+        }
+        let is_of = |id: &VolumeId| id.driver == driver && id.domain == before;
+        let renamed = |id: &VolumeId| VolumeId { domain: after.to_owned(), ..id.clone() };
+        let shown: Vec<VolumeId> = self
+            .volumes
+            .iter()
+            .filter(|(id, record)| is_of(id) && record.sightings.contains_key(cluster))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in shown {
+            let Some(record) = self.volumes.get_mut(&id) else { continue };
+            let (workload, ordinal) = (record.workload.clone(), record.ordinal);
+            let sighting = record.sightings.remove(cluster);
+            if record.sightings.is_empty() {
+                self.volumes.remove(&id);
+            }
+            let record = self.volumes.entry(renamed(&id)).or_default();
+            if record.sightings.is_empty() {
+                (record.workload, record.ordinal) = (workload, ordinal);
+            }
+            record.missing_since = None;
+            record.sightings.extend(sighting.map(|sighting| (cluster.clone(), sighting)));
+        }
+        let owned = Custody::Owned { cluster: cluster.clone() };
+        for ordinal in self.workloads.values_mut().flat_map(|record| record.ordinals.values_mut()) {
+            for id in ordinal.volumes.iter_mut().filter(|id| ordinal.custody == owned && is_of(id)) {
+                *id = renamed(id);
             }
         }
     }

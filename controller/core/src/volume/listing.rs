@@ -45,6 +45,7 @@ fn view(record: &VolumeRecord, ordinal: Option<&OrdinalRecord>) -> VolumeView {
         Some(Custody::Owned { cluster }) => (Some(cluster.clone()), "owned".to_owned()),
         Some(Custody::Releasing { from, to }) => (None, format!("releasing {from} to {to}")),
         Some(Custody::Granted { to, .. }) => (None, format!("granted {to}")),
+        Some(Custody::Reclaiming { from, .. }) => (None, format!("reclaiming {from}")),
     };
     let mut message = match state.as_str() {
         "owned" => String::new(),

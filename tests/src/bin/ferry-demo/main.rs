@@ -1,6 +1,6 @@
 //! The demo: a running etcd crosses from east to west and back, under watch.
 //!
-//! Brings two real clusters up, installs Ferry as an operator would, starts a three-member etcd with a client that
+//! Brings two real clusters up, installs Ferry as an operator would (by its charts, as pods), starts a three-member etcd with a client that
 //! writes all the while, and runs `ferry plan` and `ferry migrate` twice. Prints what came of it, writes
 //! `target/demo/report.json`, and fails unless nothing was lost and no invariant broke.
 //!
@@ -19,9 +19,15 @@ use anyhow::{Context as _, Result, bail, ensure};
 use ferry_tests::app::crossing::{Crossing, Outcome};
 use ferry_tests::app::etcd::Etcd;
 use ferry_tests::build;
-use ferry_tests::ferry::Ferry;
+use ferry_tests::ferry::{
+    Ferry,
+    pods::{self, Pods},
+};
 use ferry_tests::world::{self, Config, World};
 
+/// The cluster that the controller runs in.
+const HOST: &str = "east";
+const INSTALLING: &str = "by Helm: the controller in east, an agent in each cluster, enrolled by token";
 const REPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/demo");
 
 fn main() -> ExitCode {
@@ -35,7 +41,7 @@ fn run() -> Result<ExitCode> {
     let tools = build::ensure(&world::kubernetes_release())?;
     let dir = world::enter()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(demo(Config::two_clusters(tools), &dir))
+    runtime.block_on(demo(pods::with_images(Config::two_clusters(tools))?, &dir))
 }
 
 async fn demo(config: Config, dir: &Path) -> Result<ExitCode> {
@@ -49,8 +55,8 @@ async fn demo(config: Config, dir: &Path) -> Result<ExitCode> {
     say("two clusters, east and west, two nodes each");
     let world = World::up(dir, &config).await?;
     if only_shell {
-        say("controller and agents, enrolled by token");
-        Ferry::install(&world).await?;
+        say(INSTALLING);
+        Pods::install(&world, HOST).await?;
         stay(&world).await?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -89,8 +95,8 @@ async fn stay(world: &World) -> Result<()> {
 }
 
 async fn ferried(world: &World, etcd: &Etcd) -> Result<Outcome> {
-    say("controller and agents, enrolled by token");
-    let ferry = Ferry::install(world).await?;
+    say(INSTALLING);
+    let ferry = Pods::install(world, HOST).await?;
     say("etcd in east: three members, a disk each, a client that writes");
     let crossing = Crossing::begin(world, "east", etcd).await?;
     let moved = async {
@@ -119,7 +125,7 @@ async fn sabotaged(world: &World, etcd: &Etcd) -> Result<Outcome> {
     crossing.end().await
 }
 
-async fn ferry_command(ferry: &Ferry, arguments: &[&str]) -> Result<()> {
+async fn ferry_command(ferry: &Pods, arguments: &[&str]) -> Result<()> {
     say(&format!("ferry {}", arguments.join(" ")));
     let status = ferry.cli().command(arguments).status().await?;
     ensure!(status.success(), "`ferry {}` ended with {status}", arguments.join(" "));

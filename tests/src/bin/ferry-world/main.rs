@@ -5,12 +5,12 @@
 //!
 //! Only the command line is here. What a world is, and how it ends, stands in `ferry_tests::world`.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use ferry_tests::{
-    build::{self, Tools},
+    build::{self, KubernetesRelease, Tools},
     world::{self, ClusterConfig, Config, World},
 };
 
@@ -38,6 +38,15 @@ enum Verb {
         #[command(flatten)]
         shape: Shape,
     },
+    /// Write the container images of controller and agent, from static programs.
+    Images {
+        /// The folder with the programs.
+        #[arg(long)]
+        programs: PathBuf,
+        /// The folder for the archives.
+        #[arg(long)]
+        to: PathBuf,
+    },
     /// Clear after runs that died without doing so.
     Sweep,
 }
@@ -53,6 +62,9 @@ struct Shape {
     /// Simulate the nodes: no containers, no disks.
     #[arg(long)]
     kwok: bool,
+    /// Releases of Kubernetes, one for all clusters or one for each in their order, such as 1.33,1.37.
+    #[arg(long, value_delimiter = ',')]
+    kubernetes: Vec<String>,
     /// Do not start the test CSI driver.
     #[arg(long)]
     no_csi: bool,
@@ -79,6 +91,12 @@ fn run(verb: Verb) -> Result<ExitCode> {
             let shell = std::env::var_os("SHELL").unwrap_or_else(|| "/bin/bash".into());
             inside(&shape, vec![shell])
         }
+        Verb::Images { programs, to } => {
+            for archive in build::release_images(&programs, &to)? {
+                println!("{}", archive.display());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Sweep => {
             for id in world::sweep()? {
                 println!("cleared after run {id}");
@@ -89,7 +107,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
 }
 
 fn inside(shape: &Shape, words: Vec<OsString>) -> Result<ExitCode> {
-    let tools = build::ensure(&world::kubernetes_release())?;
+    let tools = build::ensure_releases(&shape.releases()?)?;
     let dir = world::enter()?;
     let config = shape.config(tools);
     let runtime = tokio::runtime::Runtime::new()?;
@@ -105,13 +123,27 @@ fn inside(shape: &Shape, words: Vec<OsString>) -> Result<ExitCode> {
 }
 
 impl Shape {
+    fn releases(&self) -> Result<Vec<KubernetesRelease>> {
+        let (releases, clusters) = (self.kubernetes.len(), self.clusters.len());
+        ensure!(
+            releases <= 1 || releases == clusters,
+            "--kubernetes names {releases} releases for {clusters} clusters: name one for all, or one for each"
+        );
+        if releases == 0 {
+            return Ok(vec![world::kubernetes_release()]);
+        }
+        Ok(self.kubernetes.iter().cloned().map(KubernetesRelease).collect())
+    }
+
     fn config(&self, tools: Tools) -> Config {
         let mut config = Config::two_clusters(tools);
         config.clusters = self
             .clusters
             .iter()
-            .map(|name| ClusterConfig {
+            .enumerate()
+            .map(|(index, name)| ClusterConfig {
                 name: name.clone(),
+                kubernetes: self.kubernetes.get(index).cloned().map(KubernetesRelease),
                 nodes: if self.kwok { 0 } else { self.nodes },
                 simulated_nodes: if self.kwok { self.nodes } else { 0 },
             })

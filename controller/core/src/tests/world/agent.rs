@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use super::cluster::{Claim, Cluster, Pv};
 use crate::facts::{
-    Adopted, Held, OrdinalVolumes, Outcome, OutcomeResult, Refusal, RefusalCode, Released, Retired, Severity,
-    SourcePrepared, SourceReport, TargetPrepared, TargetReport,
+    Adopted, Fenced, Finished, Held, OrdinalVolumes, Outcome, OutcomeResult, Reclaimed, Refusal, RefusalCode,
+    Released, Retired, Severity, SourcePrepared, SourceReport, TargetPrepared, TargetReport, Unprepared,
 };
-use crate::{Command, CommandBody, CommandId, Epoch, Ordinal};
+use crate::{Command, CommandBody, CommandId, Epoch, Ordinal, Slice};
 
 /// How the next command is carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,12 +70,16 @@ fn expect(condition: bool, message: &str) -> Result<(), Refusal> {
 }
 
 /// The writes that the command still needs here, or why it is refused.
+#[expect(clippy::too_many_lines, reason = "exhaustive: one arm for each command")]
 pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>, Refusal> {
     let slice = cluster.set.as_ref().map(|set| set.slice).unwrap_or_default();
     let mut writes: Vec<Write> = Vec::new();
     match &command.body {
-        CommandBody::InspectSource | CommandBody::InspectTarget { .. } | CommandBody::Settle { .. } => {}
+        CommandBody::InspectSource { .. }
+        | CommandBody::InspectTarget { .. }
+        | CommandBody::Settle { .. } => {}
         CommandBody::PrepareSource { epochs, .. } => {
+            writes.push(Box::new(|cluster| cluster.prepared = true));
             for of in epochs {
                 stale(cluster, of.ordinal, of.epoch)?;
                 writes.push(keep(of.ordinal, of.epoch));
@@ -84,6 +88,7 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
         CommandBody::PrepareTarget { description, slice, epochs, .. } => {
             let (templates, slice) = (description.ordinals.first().map_or(0, |of| of.volumes.len()), *slice);
             let service = !description.service.is_empty();
+            writes.push(Box::new(|cluster| cluster.prepared = true));
             writes.push(Box::new(move |cluster| cluster.make_room(templates, service, slice)));
             for of in epochs {
                 stale(cluster, of.ordinal, of.epoch)?;
@@ -109,12 +114,8 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
                 expect(same, "the pod is another one")?;
             }
             writes.push(keep(*ordinal, command.epoch));
-            let (ordinal, to) = (*ordinal, *to_slice);
-            writes.push(Box::new(move |cluster| cluster.set.as_mut().unwrap().slice = to));
-            writes.push(Box::new(move |cluster| {
-                cluster.pods.remove(&ordinal);
-            }));
-            writes.push(bury(ordinal));
+            writes.extend(take_away(*ordinal, *to_slice));
+            writes.push(bury(*ordinal));
         }
         CommandBody::Adopt { ordinal, from_slice, to_slice, volumes, .. } => {
             stale(cluster, *ordinal, command.epoch)?;
@@ -123,9 +124,48 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
             for of in volumes.clone() {
                 writes.push(Box::new(move |cluster| adopt_volume(cluster, &of.claim.name, &of.handle)));
             }
-            let (ordinal, to) = (*ordinal, *to_slice);
-            writes.push(Box::new(move |cluster| cluster.set.as_mut().unwrap().slice = to));
-            writes.push(Box::new(move |cluster| cluster.run_pod(ordinal)));
+            writes.extend(bring_back(*ordinal, *to_slice));
+        }
+        CommandBody::Fence { ordinal, from_slice, to_slice, volumes, .. } => {
+            stale(cluster, *ordinal, command.epoch)?;
+            expect(slice == *from_slice || slice == *to_slice, "the slice is another one")?;
+            writes.push(keep(*ordinal, command.epoch));
+            writes.extend(take_away(*ordinal, *to_slice));
+            let handles: Vec<String> = volumes.iter().map(|of| of.handle.clone()).collect();
+            writes.push(bury(*ordinal));
+            writes.push(Box::new(move |cluster| cluster.pvs.retain(|_, pv| !handles.contains(&pv.handle))));
+        }
+        CommandBody::Reclaim { ordinal, from_slice, to_slice, volumes, .. } => {
+            stale(cluster, *ordinal, command.epoch)?;
+            expect(slice == *from_slice || slice == *to_slice, "the slice is another one")?;
+            for of in volumes {
+                let known = cluster.pvs.get(&of.volume.name).is_some_and(|pv| pv.uid == of.volume.uid);
+                if !known {
+                    return Err(refusal(RefusalCode::Conflict, "the PersistentVolume is gone"));
+                }
+            }
+            writes.push(keep(*ordinal, command.epoch));
+            for of in volumes.clone() {
+                writes.push(Box::new(move |cluster| exhume(cluster, &of.claim.name, &of.volume.name)));
+            }
+            writes.extend(bring_back(*ordinal, *to_slice));
+        }
+        CommandBody::Unprepare { target, epochs, .. } => {
+            for of in epochs {
+                stale(cluster, of.ordinal, of.epoch)?;
+            }
+            if *target {
+                expect(slice.is_empty() && cluster.pods.is_empty(), "replicas are here")?;
+            }
+            let target = *target;
+            writes.push(Box::new(move |cluster| cluster.unprepare(target)));
+        }
+        CommandBody::Finish { accept, .. } => {
+            expect(slice.is_empty() && cluster.pods.is_empty(), "replicas are here")?;
+            writes.push(Box::new(|cluster| cluster.set = None));
+            if *accept {
+                writes.push(Box::new(|cluster| cluster.claims.retain(|_, claim| claim.volume.is_some())));
+            }
         }
         CommandBody::Retire { ordinal, volumes } => {
             stale(cluster, *ordinal, command.epoch)?;
@@ -138,6 +178,30 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
         }
     }
     Ok(writes)
+}
+
+fn take_away(ordinal: Ordinal, to: Slice) -> [Write; 2] {
+    [
+        Box::new(move |cluster| cluster.set.as_mut().unwrap().slice = to),
+        Box::new(move |cluster| {
+            cluster.pods.remove(&ordinal);
+        }),
+    ]
+}
+
+fn bring_back(ordinal: Ordinal, to: Slice) -> [Write; 2] {
+    [
+        Box::new(move |cluster| cluster.set.as_mut().unwrap().slice = to),
+        Box::new(move |cluster| cluster.run_pod(ordinal)),
+    ]
+}
+
+/// The real claim in place of its tombstone, around the disk that never left.
+fn exhume(cluster: &mut Cluster, claim: &str, pv: &str) {
+    if !cluster.is_bound(pv) {
+        let uid = cluster.new_uid("claim");
+        cluster.claims.insert(claim.to_owned(), Claim { uid, volume: Some(pv.to_owned()) });
+    }
 }
 
 /// Real claims make way for tombstones; the disk stays.
@@ -165,10 +229,11 @@ fn adopt_volume(cluster: &mut Cluster, claim: &str, handle: &str) {
 }
 
 /// What the agent says after the writes.
+#[expect(clippy::too_many_lines, reason = "exhaustive: one arm for each command")]
 pub(crate) fn evidence(cluster: &Cluster, command: &Command) -> OutcomeResult {
     let set = cluster.set.clone().unwrap_or_default();
     match &command.body {
-        CommandBody::InspectSource => OutcomeResult::SourceReport(Box::new(SourceReport {
+        CommandBody::InspectSource { .. } => OutcomeResult::SourceReport(Box::new(SourceReport {
             description: cluster.describe(),
             findings: cluster.findings.clone(),
         })),
@@ -227,5 +292,29 @@ pub(crate) fn evidence(cluster: &Cluster, command: &Command) -> OutcomeResult {
             pv_names: volumes.iter().map(|of| of.volume.name.clone()).collect(),
         }),
         CommandBody::Settle { .. } => OutcomeResult::Settled,
+        CommandBody::Fence { .. } => OutcomeResult::Fenced(Fenced {
+            epoch_kept: command.epoch,
+            slice: set.slice,
+            detached: true,
+            ..Fenced::default()
+        }),
+        CommandBody::Reclaim { ordinal, .. } => {
+            let pod = cluster.pods[ordinal].clone();
+            OutcomeResult::Reclaimed(Reclaimed {
+                pod_uid: pod.uid,
+                pod_address: pod.address,
+                node: Some(cluster.node()),
+                volumes: cluster.volumes_of(*ordinal),
+                epoch_kept: command.epoch,
+            })
+        }
+        CommandBody::Unprepare { .. } => OutcomeResult::Unprepared(Unprepared::default()),
+        CommandBody::Finish { accept, .. } => OutcomeResult::Finished(Finished {
+            stateful_set_gone: cluster.set.is_none(),
+            tombstones: cluster.tombstones(),
+            pvs: cluster.pvs.keys().cloned().collect(),
+            accepted: *accept,
+            ..Finished::default()
+        }),
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Cluster {
     pub(crate) governed: bool,
     pub(crate) mirror_fails: bool,
     pub(crate) starts_ready: bool,
+    /// Something that a preparation changed is still so.
+    pub(crate) prepared: bool,
     pub(crate) template: String,
     pub(crate) budget: u32,
     pub(crate) findings: Vec<crate::facts::Finding>,
@@ -84,6 +86,7 @@ impl Cluster {
             governed: false,
             mirror_fails: false,
             starts_ready: true,
+            prepared: false,
             template: "digest-of-the-template".to_owned(),
             budget: 1,
             findings: Vec::new(),
@@ -132,6 +135,19 @@ impl Cluster {
         if self.set.is_none() {
             self.set = Some(Set { uid: self.new_uid("set"), slice });
         }
+    }
+
+    /// What a preparation left goes; epochs stay.
+    pub(crate) fn unprepare(&mut self, target: bool) {
+        self.prepared = false;
+        if target {
+            self.set = None;
+            self.claims.retain(|_, claim| claim.volume.is_some());
+        }
+    }
+
+    pub(crate) fn tombstones(&self) -> Vec<String> {
+        self.claims.iter().filter(|(_, claim)| claim.volume.is_none()).map(|(name, _)| name.clone()).collect()
     }
 
     pub(crate) fn run_pod(&mut self, ordinal: Ordinal) {

@@ -60,6 +60,8 @@ pub(super) struct World {
     pub(super) sent: Vec<(ClusterName, crate::Command)>,
     pub(super) epochs_used: BTreeSet<(u32, u64)>,
     pub(super) keep_snapshots: bool,
+    /// The highest epoch of each ordinal so far.
+    highest: BTreeMap<u32, u64>,
     sessions: u64,
     requests: u64,
 }
@@ -95,6 +97,7 @@ impl World {
             sent: Vec::new(),
             epochs_used: BTreeSet::new(),
             keep_snapshots: false,
+            highest: BTreeMap::new(),
             sessions: 0,
             requests: 0,
         };
@@ -116,6 +119,7 @@ impl World {
         }
         self.log.extend(entries);
         assert_eq!(self.core.state().check(), Ok(()), "after {told}");
+        self.look_at_epochs();
         assert!(self.folded == *self.core.state(), "the fold of the entries is not the state after {told}");
         if self.keep_snapshots {
             self.snapshots.push((self.log.len(), serde_json::to_vec(self.core.state()).unwrap()));
@@ -124,6 +128,15 @@ impl World {
         assert!(wake_at.is_none_or(|at| at > self.now), "a timer in the past would spin");
         for effect in effects {
             self.route(effect);
+        }
+    }
+
+    /// I5: an ordinal's epoch never falls, and a command never has one above its ordinal's.
+    fn look_at_epochs(&mut self) {
+        let record = self.core.state().ledger.workloads.get(&db());
+        for (ordinal, known) in record.into_iter().flat_map(|record| &record.ordinals) {
+            let before = self.highest.insert(*ordinal, known.epoch.0).unwrap_or_default();
+            assert!(known.epoch.0 >= before, "the epoch of {ordinal} fell from {before} to {}", known.epoch);
         }
     }
 
@@ -304,6 +317,24 @@ impl World {
     /// The agent carries the nth command from now out in that mood.
     pub(super) fn mood_on(&mut self, of: &str, nth: usize, mood: Mood) {
         self.cluster(of).agent.mood_on = Some((nth, mood));
+    }
+
+    /// A process that was paused wakes up and does what it was told long ago; nobody hears of it.
+    pub(super) fn carry_out_late(&mut self, of: &str, nth: usize) {
+        let told: Vec<crate::Command> = self
+            .sent
+            .iter()
+            .filter(|(cluster, _)| cluster.as_str() == of)
+            .map(|(_, command)| command.clone())
+            .collect();
+        if told.is_empty() {
+            return;
+        }
+        let writes = agent::writes(self.cluster(of), &told[nth % told.len()]);
+        for write in writes.unwrap_or_default() {
+            write(self.cluster(of));
+            referee::look(&self.clusters);
+        }
     }
 
     fn mood_for(&mut self, cluster: &ClusterName) -> Mood {

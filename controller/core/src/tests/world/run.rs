@@ -6,6 +6,7 @@
 
 use super::{World, db, name};
 use crate::input::{PlanRequest, Request};
+use crate::migration::Ask;
 use crate::{Entry, Input, Migration, Order, Phase, PlanHash, Reply, RequestId, State};
 
 impl World {
@@ -95,7 +96,13 @@ impl World {
     }
 
     pub(crate) fn plan(&mut self, from: &str, to: &str, order: Order) -> crate::Plan {
-        let asked = PlanRequest { workload: db(), from: Some(name(from)), to: name(to), order };
+        let asked = PlanRequest {
+            workload: db(),
+            from: Some(name(from)),
+            to: name(to),
+            order,
+            ..PlanRequest::default()
+        };
         match self.answer(Request::CreatePlan(asked)) {
             Reply::Planned(plan) => *plan,
             other => panic!("no plan: {other:?}"),
@@ -127,6 +134,37 @@ impl World {
             "{:?}",
             self.replies.get(&request)
         );
+    }
+
+    /// The next message arrives, or the next timer comes. Whether anything was to come.
+    pub(crate) fn advance(&mut self) -> bool {
+        if ["east", "west", "north"].iter().any(|of| self.deliver_down(of) || self.deliver_up(of)) {
+            return true;
+        }
+        let Some(at) = self.wake_at else { return false };
+        self.now = at;
+        self.step(Input::Timer);
+        true
+    }
+
+    /// Asks something of the migration; the refusal's code, if it is refused.
+    pub(crate) fn control(&mut self, asked: Ask) -> Result<(), &'static str> {
+        let (id, by) = (self.migration().id.clone(), "ann".to_owned());
+        let body = match asked {
+            Ask::Pause => Request::PauseMigration { id, by },
+            Ask::Resume => Request::ResumeMigration { id, by },
+            Ask::Undo => Request::RollbackMigration { id, all: false, by },
+            Ask::Rollback => Request::RollbackMigration { id, all: true, by },
+        };
+        let request = self.ask(body);
+        match self.replies.remove(&request) {
+            Some(Reply::Migration(told)) => {
+                assert_eq!(*told, *self.migration(), "what it says is not what it is");
+                Ok(())
+            }
+            Some(Reply::Rejected(rejection)) => Err(rejection.code()),
+            other => panic!("no answer: {other:?}"),
+        }
     }
 
     /// The whole crossing, without faults.

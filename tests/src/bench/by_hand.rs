@@ -1,0 +1,91 @@
+//! P1b: handoffs on simulated nodes, where only orchestration costs, by a script of kubectl and jq and by Ferry in turns.
+//!
+//! The script, `by-hand.sh`, is run once for each ordinal, as a person would paste it; what it lacks (proof of detach,
+//! fences, tombstones) Ferry does all the same, in the time that is measured. Neither does anything about endpoints: the
+//! blog leaves them to the network, and this workload has no Service.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::ferried;
+use super::reaction::milliseconds;
+use super::report::{Figure, Measure, Report, Target};
+use super::scene::{Scene, Turn, round, turns};
+use super::statistics::Summary;
+use super::workload::{Nodes, Slice, Workload};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bench/by-hand.sh");
+/// Longest time of one ordinal.
+const ORDINAL: Duration = Duration::from_secs(180);
+/// Replicas of each workload.
+const REPLICAS: u32 = 3;
+
+/// Measures `rounds` rounds of handoffs of either side.
+///
+/// # Errors
+/// A handoff fails.
+pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Result<()> {
+    let workload =
+        |name: &str| Workload { name: name.to_owned(), replicas: REPLICAS, nodes: Nodes::Simulated };
+    let (by_hand, ferried) = (workload("by-hand"), workload("simulated"));
+    let (east, west) = (scene.client("east").await?, scene.client("west").await?);
+    tokio::try_join!(by_hand.deploy(&east), ferried.deploy(&east))?;
+    by_hand.create_empty(&west).await?;
+    let (mut script, mut ferry) = (Vec::new(), Vec::new());
+    for number in 0..rounds {
+        let (from, to, order) = round(number);
+        for turn in turns(REPLICAS, order) {
+            script.push(run(scene, &by_hand, (from, to), turn).await?);
+        }
+        for one in ferried::migrate(&scene.ferry, &ferried, (from, to), order).await? {
+            ferry.push(milliseconds(one.began, one.ended) / 1000.0);
+        }
+        let p50 = |samples: &[f64]| Summary::of(samples.to_vec()).p50;
+        eprintln!(
+            "bench: round {} of {rounds} on simulated nodes; so far by hand {:.2} s, Ferry {:.2} s",
+            number + 1,
+            p50(&script),
+            p50(&ferry)
+        );
+    }
+    report.add(Figure {
+        id: "P1b",
+        what: "handoff on simulated nodes: kubectl and jq / Ferry",
+        unit: "s",
+        measure: Measure::Ratio {
+            of: ("kubectl and jq", Summary::of(script)),
+            by: ("ferry", Summary::of(ferry)),
+        },
+        target: Target::AtLeast(5.0),
+        extra: Value::Null,
+    });
+    Ok(())
+}
+
+/// Runs the script for one ordinal; the seconds that it took.
+async fn run(
+    scene: &Scene,
+    workload: &Workload,
+    (from, to): (&str, &str),
+    Turn { ordinal, left, grown }: Turn,
+) -> Result<f64> {
+    let slice = |(start, replicas): Slice| format!("{start}:{replicas}");
+    let mut command = tokio::process::Command::from(scene.world.command(Path::new(SCRIPT))?);
+    command
+        .args([from, to, &workload.name, &workload.name, &workload.claim(ordinal)])
+        .args([ordinal.to_string(), slice(left), slice(grown)])
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let began = Timestamp::now();
+    let output = tokio::time::timeout(ORDINAL, command.output()).await;
+    let output = output.with_context(|| format!("{SCRIPT} did not end within {ORDINAL:?}"))??;
+    let took = milliseconds(began, Timestamp::now()) / 1000.0;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{SCRIPT}: {}: {said}", output.status);
+    Ok(took)
+}
