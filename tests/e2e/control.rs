@@ -42,6 +42,14 @@ const KINDS: [&str; 7] = [
     "endpointslices",
 ];
 
+/// Annotations that a claim which was made again does not have (handoff.md, H8), and the fence's.
+const NOT_GIVEN_BACK: [&str; 4] = [
+    "pv.kubernetes.io/bind-completed",
+    "pv.kubernetes.io/bound-by-controller",
+    "volume.kubernetes.io/selected-node",
+    "ferry.dev/epoch",
+];
+
 async fn rollbacks(stage: &Stage) -> Result<()> {
     let etcd = single("rollback");
     let crossing = Crossing::begin(&stage.world, "east", &etcd).await?;
@@ -230,10 +238,14 @@ fn comparable(item: &Value) -> Option<(String, Value)> {
         object["metadata"].as_object_mut()?.remove(field);
     }
     if let Some(annotations) = object["metadata"]["annotations"].as_object_mut() {
-        annotations.remove("ferry.dev/epoch");
+        annotations.retain(|name, _| !NOT_GIVEN_BACK.contains(&name.as_str()));
         if annotations.is_empty() {
             object["metadata"].as_object_mut()?.remove("annotations");
         }
+    }
+    // A set: the provisioner puts its own back, as the last.
+    if let Some(finalizers) = object["metadata"]["finalizers"].as_array_mut() {
+        finalizers.sort_by_key(Value::to_string);
     }
     for owner in object["metadata"]["ownerReferences"].as_array_mut().into_iter().flatten() {
         owner.as_object_mut()?.remove("uid");
