@@ -61,6 +61,11 @@ pub const EVENT_NOTE_BYTES: usize = 1_024;
 /// Events of a pod that a message names.
 pub const EVENTS_NAMED: usize = 5;
 
+/// Time for the target's nodes to pull a workload's images before its first replica stops.
+pub const PULL_WAIT: Duration = Duration::from_secs(120);
+/// Nodes of the target on which images are pulled at the same time.
+pub const PULL_NODES: usize = 16;
+
 // The connection to the controller.
 
 /// First pause before the controller is dialled again; grows by doubling, with jitter.

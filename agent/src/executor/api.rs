@@ -94,6 +94,8 @@ pub(crate) const SERVICE: Kind = Kind::new("v1", "Service", "services", true);
 pub(crate) const SERVICE_ACCOUNT: Kind = Kind::new("v1", "ServiceAccount", "serviceaccounts", true);
 /// Namespace.
 pub(crate) const NAMESPACE: Kind = Kind::new("v1", "Namespace", "namespaces", false);
+/// Job.
+pub(crate) const JOB: Kind = Kind::new("batch/v1", "Job", "jobs", true);
 /// Event, as the kubelet and the scheduler write it.
 pub(crate) const EVENT: Kind = Kind::new("v1", "Event", "events", true);
 

@@ -30,6 +30,7 @@ mod object;
 mod originals;
 mod prepare_source;
 mod prepare_target;
+mod pull;
 mod reclaim;
 mod release;
 mod retire;

@@ -14,7 +14,7 @@ use super::{
     api::{self, Halt, Halted, Written},
     dependencies, epochs,
     object::{self, EPOCH, MADE_BY},
-    stateful_set, tombstone, travel,
+    pull, stateful_set, tombstone, travel,
 };
 use crate::{context::Context, outcome::Stop};
 
@@ -53,8 +53,11 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
         }
     }
     let set = place(ctx, command, &source, slice, epoch).await?;
-    ctx.progress
-        .done(STEP, format!("{key} stands with an empty slice and {} ordinals' tombstones", kept.len()));
+    let mut done = format!("{key} stands with an empty slice and {} ordinals' tombstones", kept.len());
+    if let Some(images) = pull::run(ctx, STEP, &set).await? {
+        done = format!("{done}; {images}");
+    }
+    ctx.progress.done(STEP, done);
     Ok(TargetPrepared { stateful_set_uid: object::uid(&set).to_owned(), slice: Some(object::slice(&set)) })
 }
 
