@@ -94,10 +94,8 @@ pub async fn crowd(cluster: &Cluster) -> Result<()> {
     let pods = Api::<Pod>::namespaced(client, NAMESPACE);
     Wait::new(format!("{UNRELATED} pods of kwok to run"), RUNNING)
         .until(async || {
-            let params = ListParams::default().fields("status.phase=Running").limit(1);
-            let listed = pods.list(&params).await?;
-            let left = listed.metadata.remaining_item_count.unwrap_or_default();
-            Ok((usize::try_from(left)? + listed.items.len() >= UNRELATED).then_some(()))
+            let params = ListParams::default().fields("status.phase!=Running").limit(1);
+            Ok(pods.list(&params).await?.items.is_empty().then_some(()))
         })
         .await
 }
