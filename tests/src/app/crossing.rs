@@ -23,6 +23,8 @@ use crate::world::{Wait, World};
 
 /// Time for all members to become Ready.
 const READY: Duration = Duration::from_secs(90);
+/// Time for a member that is Ready to answer: on a busy machine one question may time out, and that says nothing of a disk.
+const ANSWER: Duration = Duration::from_secs(20);
 /// How often each member is asked how far its log is.
 const SAMPLE: Duration = Duration::from_millis(300);
 
@@ -248,7 +250,7 @@ impl Verifier {
         let pod = Api::<Pod>::namespaced(client, &self.etcd.namespace).get(&self.etcd.pod(ordinal)).await?;
         let address = address(&pod).context("the pod has no address")?;
         self.addresses.insert(ordinal, address);
-        let status = member::status(address).await?;
+        let status = answer(address).await?;
         let before = self.indexes.get(&ordinal).copied().unwrap_or(0);
         ensure!(status.raft_index >= before, "raft index {}, was {before} before", status.raft_index);
         ensure!(
@@ -265,6 +267,17 @@ impl Verifier {
             if let Ok(status) = member::status(*address).await {
                 self.indexes.insert(*ordinal, status.raft_index);
             }
+        }
+    }
+}
+
+/// What a member says of itself, asked until it answers.
+async fn answer(address: IpAddr) -> Result<member::Status> {
+    let began = Instant::now();
+    loop {
+        match member::status(address).await {
+            Err(_) if began.elapsed() < ANSWER => tokio::time::sleep(SAMPLE).await,
+            answered => return answered,
         }
     }
 }
