@@ -30,6 +30,7 @@ pub(crate) fn text(migration: &Migration) -> String {
          #\n\
          # It looks at the clusters and does what is left, wherever Ferry stopped, and may be run again after it stopped.\n\
          # First it takes Ferry's rights away in both clusters: two who write the same disks' claims are one too many.\n\
+         # Agents that run as plain processes with a kubeconfig of their own have other rights: stop them before.\n\
          # It needs the rights of an administrator and a kubeconfig with a context for each cluster.\n\
          {state}\
          set -Eeuo pipefail\n\
@@ -43,9 +44,11 @@ pub(crate) fn text(migration: &Migration) -> String {
          FERRY_NAMESPACE=${{FERRY_NAMESPACE:-ferry-system}}\n\
          # Nodes of which you know that they are powered off or cut from the storage; only then.\n\
          FENCED_NODES=${{FENCED_NODES:-}}\n\
-         # The longest wait for one condition, and for resolvers to forget an address, in seconds.\n\
+         # The longest wait for one condition; for resolvers to forget an address; for every API server to know that\n\
+         # Ferry's rights are gone. In seconds.\n\
          WAIT_S=${{WAIT_S:-600}}\n\
          DNS_S=${{DNS_S:-5}}\n\
+         FENCED_S=${{FENCED_S:-5}}\n\
          {STEPS}",
         state = state(migration),
         ordinals = ordinals.join(" "),

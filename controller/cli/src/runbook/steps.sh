@@ -9,7 +9,7 @@ stop() {
   exit 1
 }
 
-((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 402)) || stop "bash $BASH_VERSION is too old: 4.2 or newer is needed"
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404)) || stop "bash $BASH_VERSION is too old: 4.4 or newer is needed"
 trap 'say "STOPPED: a command failed, see above. Repair the cause and run this script again"' ERR
 
 # on CLUSTER ARGUMENTS: kubectl in a cluster, in the workload's namespace.
@@ -214,31 +214,71 @@ disk() { field "$1" pv "$2" '.spec.csi.driver}^{.spec.csi.volumeHandle'; }
 
 lease() { kubectl --context "$1" -n kube-node-lease get lease "$2" -o 'jsonpath={.spec.renewTime}'; }
 
-# let_go CLUSTER VOLUME NODE LEASE: no attachment exists, no node uses the disk, and the node that ran the replica is
-# alive and has said so after the replica's end. `attached: false` is no proof, absence is.
-let_go() {
-  local attachments disk used taints ready renewed
-  attachments=$(on "$1" get volumeattachments -o 'jsonpath={.items[*].spec.source.persistentVolumeName}') || return 1
-  [[ " $attachments " != *" $2 "* ]] || return 1
-  disk=$(disk "$1" "$2") || return 1
-  used=$(on "$1" get nodes -o 'jsonpath={.items[*].status.volumesInUse[*]}') || return 1
-  [[ " $used " != *"kubernetes.io/csi/$disk "* ]] || return 1
-  [[ -n $3 ]] || return 0
-  ready=$(on "$1" get node "$3" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}') || return 1
-  taints=$(on "$1" get node "$3" -o 'jsonpath={.spec.taints[*].key}') || return 1
-  renewed=$(lease "$1" "$3") || return 1
-  [[ $ready == True && $taints != *out-of-service* && $renewed != "$4" ]]
+is_fenced() { [[ " $FENCED_NODES " == *" $1 "* ]]; }
+
+# Nodes whose word is needed that a disk is let go, each with its uid and the Lease of after the replica's end.
+declare -A WITNESSES=() LEASES=()
+
+# witnesses CLUSTER ORDINAL: sets WITNESSES: the node that runs the ordinal or, when its pod is gone, ran it last as was
+# written down. If nobody wrote that down, every node of the cluster. Those that you have fenced are asked nothing.
+witnesses() {
+  local node note uid='' nodes
+  node=$(field "$1" pod "$SET-$2" .spec.nodeName) || stop "$1 does not answer"
+  note=$(field "$1" statefulset "$SET" '.metadata.annotations.ferry\.dev/handoff') || stop "$1 does not answer"
+  if [[ -z $node && $note =~ \"ordinal\":$2[,}] && $note =~ \"node\":(\{[^}]*\}) ]]; then
+    note=${BASH_REMATCH[1]}
+    [[ ! $note =~ \"name\":\"([^\"]+)\" ]] || node=${BASH_REMATCH[1]}
+    [[ ! $note =~ \"uid\":\"([^\"]+)\" ]] || uid=${BASH_REMATCH[1]}
+  fi
+  nodes=$node
+  [[ -n $node ]] || nodes=$(across "$1" get nodes -o 'jsonpath={.items[*].metadata.name}') || stop "$1 does not answer"
+  WITNESSES=()
+  for node in $nodes; do
+    if is_fenced "$node"; then
+      say "node $node of $1 is fenced, by your word"
+      continue
+    fi
+    WITNESSES[$node]=${uid:-$(across "$1" get node "$node" --ignore-not-found -o 'jsonpath={.metadata.uid}')} ||
+      stop "$1 does not answer"
+  done
 }
 
-# node_of CLUSTER ORDINAL: the node that runs it or, when its pod is gone, ran it last as Ferry wrote down.
-node_of() {
-  local node note
-  node=$(field "$1" pod "$SET-$2" .spec.nodeName) || return 1
-  note=$(field "$1" statefulset "$SET" '.metadata.annotations.ferry\.dev/handoff') || return 1
-  if [[ -z $node && $note =~ \"ordinal\":$2[,}] && $note =~ \"node\":\{[^}]*\"name\":\"([^\"]+)\" ]]; then
-    node=${BASH_REMATCH[1]}
-  fi
-  echo "$node"
+# leases CLUSTER: sets LEASES, after the replica's end.
+leases() {
+  local node
+  LEASES=()
+  for node in "${!WITNESSES[@]}"; do
+    LEASES[$node]=$(lease "$1" "$node") ||
+      stop "node $node of $1, which ran the replica or may have, has no Lease: whether it still writes cannot be told" \
+        "from here. Make sure that it is powered off or cut from the storage, then run this script with FENCED_NODES=$node"
+  done
+}
+
+# vouches CLUSTER NODE: it is the node that it was, Ready, in service, and has said so after the replica's end.
+vouches() {
+  local text uid ready taints renewed
+  text=$(across "$1" get node "$2" -o \
+    'jsonpath={.metadata.uid}/{.status.conditions[?(@.type=="Ready")].status}/{.spec.taints[*].key}') || return 1
+  IFS=/ read -r uid ready taints <<<"$text"
+  renewed=$(lease "$1" "$2") || return 1
+  [[ $uid == "${WITNESSES[$2]}" && $ready == True && $taints != *out-of-service* && $renewed != "${LEASES[$2]}" ]]
+}
+
+# let_go CLUSTER VOLUME: no attachment exists, no node uses the disk, and the node that ran the replica vouches for it.
+# `attached: false` is no proof, absence is; and a node that is gone or silent has not let go of anything.
+let_go() {
+  local attachments disk used node line
+  attachments=$(across "$1" get volumeattachments -o 'jsonpath={.items[*].spec.source.persistentVolumeName}') || return 1
+  [[ " $attachments " != *" $2 "* ]] || return 1
+  disk=$(disk "$1" "$2") || return 1
+  used=$(across "$1" get nodes -o \
+    'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.volumesInUse[*]}{"\n"}{end}') || return 1
+  while IFS= read -r line; do
+    is_fenced "${line%% *}" || [[ "$line " != *" kubernetes.io/csi/$disk "* ]] || return 1
+  done <<<"$used"
+  for node in "${!WITNESSES[@]}"; do
+    vouches "$1" "$node" || return 1
+  done
 }
 
 claim_gone() { [[ $(standing "$1" "$2") == nothing ]]; }
@@ -349,7 +389,7 @@ which_volume() {
 
 # move FROM TO ORDINAL: the ordinal runs in TO with its disks, and FROM knows nothing of them but tombstones.
 move() {
-  local from=$1 to=$2 ordinal=$3 template claim here there node='' renewed='' volume
+  local from=$1 to=$2 ordinal=$3 template claim there node note volume
   local -A volume_of=()
   slice "$to"
   for template in $TEMPLATES; do
@@ -363,29 +403,29 @@ move() {
       retain "$from" "$volume"
       retain "$to" "$volume"
     done
-    node=$(node_of "$from" "$ordinal") || stop "$from does not answer"
     if runs "$from" "$ordinal"; then
       patiently "all replicas in $from to be Ready before one more stops" mirrored whole "$from"
       patiently "all replicas in $to to be Ready before one more stops" mirrored whole "$to"
+    fi
+    witnesses "$from" "$ordinal"
+    if runs "$from" "$ordinal"; then
+      ((${#WITNESSES[@]} <= 1)) || stop "pod $SET-$ordinal in $from is gone again: see why, and run this script again"
       # Who ran it, for the proof of detachment, also if this script is interrupted and begins anew.
-      on "$from" annotate statefulset "$SET" --overwrite >&2 \
-        "ferry.dev/handoff={\"ordinal\":$ordinal,\"node\":{\"name\":\"$node\"}}"
+      for node in "${!WITNESSES[@]}"; do
+        note="{\"ordinal\":$ordinal,\"node\":{\"name\":\"$node\",\"uid\":\"${WITNESSES[$node]}\"}}"
+        on "$from" annotate statefulset "$SET" --overwrite "ferry.dev/handoff=$note" >&2
+      done
       take_out "$from" "$ordinal"
     fi
     patiently "pod $SET-$ordinal in $from to end" mirrored pod_gone "$from" "$ordinal"
-    if [[ -n $node && " $FENCED_NODES " == *" $node "* ]]; then
-      say "node $node of $from is fenced, by your word"
-      node=''
-    fi
-    [[ -z $node ]] || renewed=$(lease "$from" "$node") ||
-      stop "node $node of $from, which ran ordinal $ordinal, has no Lease: whether it still writes cannot be told from" \
-        "here. Make sure that it is powered off or cut from the storage, then run this script with FENCED_NODES=$node"
+    leases "$from"
     for template in $TEMPLATES; do
       volume=${volume_of[$template]}
       claim=$template-$SET-$ordinal
       there=$(standing "$to" "$claim") || stop "$to does not answer"
       if ! is_real "$there"; then
-        patiently "volume $volume to be detached in $from" mirrored let_go "$from" "$volume" "$node" "$renewed"
+        patiently "volume $volume to be detached in $from; who must vouch for it: ${!WITNESSES[*]}" \
+          mirrored let_go "$from" "$volume"
       fi
     done
     for template in $TEMPLATES; do
@@ -451,12 +491,13 @@ retire() {
 
 # fence CLUSTER: takes away what Ferry may do there, so that an agent that wakes up cannot write beside this script.
 fence() {
-  local bindings binding namespaces kind
+  local bindings binding namespaces kind taken=0
   for kind in clusterrolebinding rolebinding; do
     bindings=$(on "$1" get "$kind" -o \
       'jsonpath={range .items[*]}{.metadata.name}{"/"}{.subjects[*].namespace}{"\n"}{end}') || stop "$1 does not answer"
     while IFS=/ read -r binding namespaces; do
       if [[ " $namespaces " == *" $FERRY_NAMESPACE "* ]]; then
+        taken=$((taken + 1))
         if [[ $kind == rolebinding ]]; then
           on "$1" delete "$kind" "$binding" --ignore-not-found >&2
         else
@@ -465,6 +506,8 @@ fence() {
       fi
     done <<<"$bindings"
   done
+  ((taken > 0)) || say "in $1 nothing was bound to namespace $FERRY_NAMESPACE: its rights were taken away before, or the" \
+    "agent there has them from elsewhere (a kubeconfig of its own). See that no agent runs there"
 }
 
 # selects CLUSTER BUDGET: whether a PodDisruptionBudget selects the workload's pods, by its labels.
@@ -531,6 +574,8 @@ main() {
   say "Ferry's rights are taken away in $SOURCE and $TARGET"
   fence "$SOURCE"
   fence "$TARGET"
+  # API servers judge by what they have been told of bindings; the longest that any of them may take to be told.
+  sleep "$FENCED_S"
   if [[ $DIRECTION != back || -n $(field "$TARGET" statefulset "$SET" .metadata.name) ]]; then
     slice "$TARGET"
     mirrors || stop "the endpoints could not be written"
