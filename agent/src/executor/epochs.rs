@@ -30,7 +30,7 @@ pub const COMMAND: &str = "command";
 /// # Errors
 /// `STALE_EPOCH` if a higher epoch or generation is kept.
 pub(crate) async fn keep(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
-    write(ctx, wanted, false).await
+    write(ctx, wanted, None).await
 }
 
 /// [`keep`], and the command's number: one of the same migration that was decided earlier fails from now on, even at
@@ -39,14 +39,25 @@ pub(crate) async fn keep(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
 /// # Errors
 /// `STALE_EPOCH` if a later command, a higher epoch or a higher generation is kept.
 pub(crate) async fn keep_command(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
-    write(ctx, wanted, true).await
+    write(ctx, wanted, Some(&[])).await
 }
 
-async fn write(ctx: &Context, wanted: &[(u32, u64)], is_numbered: bool) -> Halted<()> {
+/// Keeps the command's number, unless one of these ordinals has gone on to a later epoch. Looked at and written in one
+/// compare-and-swap: a number of the past would take the place of a later migration's, which fences by it.
+///
+/// # Errors
+/// `STALE_EPOCH` if a later command, a higher generation, or a higher epoch of one of them is kept.
+pub(crate) async fn keep_command_of(ctx: &Context, ordinals: impl Iterator<Item = u32>) -> Halted<()> {
+    let present: Vec<_> = ordinals.map(|ordinal| (ordinal, ctx.command.epoch)).collect();
+    write(ctx, &[], Some(&present)).await
+}
+
+/// `numbered`: the command's number is kept too, unless a higher epoch is kept for one of those ordinals.
+async fn write(ctx: &Context, wanted: &[(u32, u64)], numbered: Option<&[(u32, u64)]>) -> Halted<()> {
     let key = Key::of(ctx, CONFIG_MAP, format!("{PREFIX}{}", ctx.command.workload));
     let Some(kept) = api::read(ctx, &key).await? else {
         let mut data = raised(&key, &Map::new(), wanted, ctx.command.generation)?.unwrap_or_default();
-        if is_numbered {
+        if numbered.is_some() {
             number(ctx, &mut data);
         }
         let body = json!({
@@ -58,8 +69,9 @@ async fn write(ctx: &Context, wanted: &[(u32, u64)], is_numbered: bool) -> Halte
     };
     let data = kept.pointer("/data").and_then(Value::as_object).cloned().unwrap_or_default();
     overtaken(&key, &data, &ctx.command)?;
+    raised(&key, &data, numbered.unwrap_or_default(), ctx.command.generation)?;
     let mut wanted = raised(&key, &data, wanted, ctx.command.generation)?.unwrap_or_else(|| data.clone());
-    if is_numbered {
+    if numbered.is_some() {
         number(ctx, &mut wanted);
     }
     if wanted == data {

@@ -27,8 +27,11 @@ const RETENTION: &str = "/spec/persistentVolumeClaimRetentionPolicy";
 /// Gives back.
 pub(super) async fn run(ctx: &Context, command: &Settle) -> Halted<Settled> {
     ctx.progress.started(STEP, "giving the PodDisruptionBudget back").await;
-    epochs::keep_command(ctx, &[]).await?;
     let key = stateful_set::key(ctx);
+    let seen = api::read(ctx, &key).await?;
+    let present = seen.iter().flat_map(|set| stateful_set::ordinals(object::slice(set)));
+    epochs::keep_command_of(ctx, present).await?;
+    // Read again: what counts is the slice that was there when the number was kept, or a later one.
     let Some(set) = api::read(ctx, &key).await? else {
         if command.last && !command.target {
             ctx.progress.done(STEP, format!("{key} is gone: there is nothing to give back here"));
