@@ -30,6 +30,9 @@ pub(super) fn controller_part(
             format!("--kubeconfig={}", kubeconfig.display()),
             "--leader-election=false".to_owned(),
             "--v=4".to_owned(),
+            // At the default of 5 calls a second each, a dozen disks that come and go at once wait half a minute.
+            "--kube-api-qps=200".to_owned(),
+            "--kube-api-burst=400".to_owned(),
         ];
         arguments.extend(extra.iter().map(ToString::to_string));
         arguments
