@@ -7,6 +7,8 @@
 
 #[path = "executors/cases.rs"]
 mod cases;
+#[path = "executors/clock.rs"]
+mod clock;
 #[path = "executors/clusters.rs"]
 mod clusters;
 #[path = "executors/journey.rs"]
@@ -30,9 +32,10 @@ mod witness;
 #[path = "executors/workload.rs"]
 mod workload;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use anyhow::{Context, Result, ensure};
+use clock::Clock;
 use clusters::Clusters;
 use ferry_tests::{
     build,
@@ -55,6 +58,7 @@ fn main() -> Result<ExitCode> {
     if arguments.list {
         return Ok(libtest_mimic::run(&arguments, trials(None)).exit_code());
     }
+    let begun = Instant::now();
     let tools = build::ensure(&world::kubernetes_release())?;
     let dir = world::enter()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -68,6 +72,7 @@ fn main() -> Result<ExitCode> {
         Clusters::of(&world).await.context("cannot complete the simulated nodes")
     })?;
     let conclusion = libtest_mimic::run(&arguments, trials(Some((clusters, runtime.handle().clone()))));
+    clock::print(begun.elapsed());
     Ok(conclusion.exit_code())
 }
 
@@ -191,8 +196,9 @@ fn trial<F>(
 where
     F: Future<Output = Result<()>>,
 {
-    let on = on.clone();
-    Trial::test(name, move || {
+    let (on, name) = (on.clone(), name.into());
+    Trial::test(name.clone(), move || {
+        let _clock = Clock::case(&name);
         let (clusters, runtime) = on.ok_or_else(|| Failed::from("no clusters"))?;
         runtime.block_on(test(clusters)).map_err(|error| Failed::from(format!("{error:#}")))
     })

@@ -46,7 +46,7 @@ pub(crate) async fn planned(clusters: &Clusters, namespace: &str, shape: Shape) 
 
 /// Carries `verb` out to its end and takes the evidence.
 pub(crate) async fn step(clusters: &Clusters, journey: &mut Journey, verb: Verb) -> Result<Evidence> {
-    let client = clusters.agent(journey.cluster(verb))?;
+    let client = clusters.agent(journey.cluster(verb));
     let ended = journey.carry_out(client, verb).await;
     let evidence = ended.map_err(|stop| anyhow!("{}: {verb:?}: {stop:?}", journey.namespace))?;
     journey.accept(verb, evidence.clone())?;
@@ -55,10 +55,10 @@ pub(crate) async fn step(clusters: &Clusters, journey: &mut Journey, verb: Verb)
 
 /// The same, twice in a row by two processes: the second finds nothing to do and says the same.
 pub(crate) async fn twice(clusters: &Clusters, journey: &mut Journey, verb: Verb) -> Result<()> {
-    let first = journey.carry_out(clusters.agent(journey.cluster(verb))?, verb).await;
+    let first = journey.carry_out(clusters.agent(journey.cluster(verb)), verb).await;
     let first = first.map_err(|stop| anyhow!("{verb:?}: {stop:?}"))?;
     let counted = Kill::never();
-    let again = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted)?, verb).await;
+    let again = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted), verb).await;
     let again = again.map_err(|stop| anyhow!("{verb:?} again: {stop:?}"))?;
     let (expected, found) = (witness::essence(&first), witness::essence(&again));
     ensure!(expected == found, "{verb:?} says something else the second time:\n{expected}\n{found}");
@@ -136,7 +136,7 @@ async fn killed_at(clusters: &Clusters, point: usize) -> Result<Vec<Verb>> {
 
 /// Kills one command and runs it again, twice; whether it came to the write at which it was to be killed.
 pub(crate) async fn kill(clusters: &Clusters, journey: &mut Journey, verb: Verb, kill: Kill) -> Result<bool> {
-    let victim = clusters.mortal(journey.cluster(verb), &kill)?;
+    let victim = clusters.mortal(journey.cluster(verb), &kill);
     let ended = tokio::select! {
         ended = journey.carry_out(victim, verb) => Some(ended),
         () = kill.reached() => None,

@@ -19,15 +19,15 @@ use k8s_openapi::api::{coordination::v1::Lease, core::v1::Node, storage::v1::CSI
 use kube::{
     Api, Client, Config,
     api::{Patch, PatchParams, PostParams},
-    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::json;
+use tower::{Layer as _, service_fn};
 
 use crate::kill::Kill;
 
 /// How often the nodes' Leases are renewed.
-const RENEWAL: Duration = Duration::from_millis(250);
+const RENEWAL: Duration = Duration::from_millis(500);
 /// Where the agent's permissions lie, and in which files.
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/agent");
 const PERMISSIONS: [&str; 4] = ["namespace", "observe", "move", "secrets"];
@@ -37,7 +37,7 @@ const AGENT: &str = "system:serviceaccount:ferry-system:ferry-agent";
 /// The clusters, by name.
 #[derive(Clone)]
 pub(crate) struct Clusters {
-    configs: BTreeMap<String, Config>,
+    agents: BTreeMap<String, Client>,
     clients: BTreeMap<String, Client>,
 }
 
@@ -45,7 +45,7 @@ impl Clusters {
     /// Makes the nodes of `world` complete and keeps their Leases renewed.
     pub(crate) async fn of(world: &World) -> Result<Self> {
         let array = Array::open(world.array_dir()).context("cannot open the array")?;
-        let (mut configs, mut clients) = (BTreeMap::new(), BTreeMap::new());
+        let (mut agents, mut clients) = (BTreeMap::new(), BTreeMap::new());
         for cluster in world.clusters() {
             let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
             let options = KubeConfigOptions::default();
@@ -60,10 +60,10 @@ impl Clusters {
                 complete(&client, &array, cluster, node.name()).await?;
                 tokio::spawn(renew(client.clone(), node.name().to_owned()));
             }
-            configs.insert(cluster.name().to_owned(), config);
+            agents.insert(cluster.name().to_owned(), Client::try_from(config)?);
             clients.insert(cluster.name().to_owned(), client);
         }
-        Ok(Self { configs, clients })
+        Ok(Self { agents, clients })
     }
 
     /// The test's own client.
@@ -72,14 +72,19 @@ impl Clusters {
     }
 
     /// The agent's client.
-    pub(crate) fn agent(&self, cluster: &str) -> Result<Client> {
-        Ok(Client::try_from(self.configs[cluster].clone())?)
+    pub(crate) fn agent(&self, cluster: &str) -> Client {
+        self.agents[cluster].clone()
     }
 
-    /// The agent's client as a new process would have it, with `kill` around it.
-    pub(crate) fn mortal(&self, cluster: &str, kill: &Kill) -> Result<Client> {
-        let config = self.configs[cluster].clone();
-        Ok(ClientBuilder::try_from(config)?.with_layer(kill).build())
+    /// The agent's client with `kill` around it. Connections are shared: a handshake for each command would cost more
+    /// than the command.
+    pub(crate) fn mortal(&self, cluster: &str, kill: &Kill) -> Client {
+        let agent = self.agent(cluster);
+        let send = service_fn(move |request| {
+            let agent = agent.clone();
+            async move { agent.send(request).await }
+        });
+        Client::new(kill.layer(send), "default")
     }
 
     /// Their names.

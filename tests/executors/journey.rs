@@ -21,7 +21,7 @@ use ferry_proto::agent::v1::{
 use kube::Client;
 use tokio::time::Instant;
 
-use crate::{clusters::Clusters, workload};
+use crate::{clock::Clock, clusters::Clusters, workload};
 
 /// Time for one command.
 const COMMAND: Duration = Duration::from_secs(90);
@@ -191,6 +191,7 @@ impl Journey {
         };
         let mut ctx = self.context(client, self.cluster(verb), epoch);
         ctx.deadline = Instant::now() + time;
+        let _clock = Clock::command(verb);
         executor::run(&ctx, self.body(verb)).await
     }
 

@@ -66,7 +66,7 @@ pub(crate) async fn stale_epoch(clusters: &Clusters) -> Result<()> {
     journey.epochs.insert(journey.ordinal, 1);
     for verb in [Verb::HoldSource, Verb::Release, Verb::HoldTarget, Verb::Adopt, Verb::Retire] {
         let counted = Kill::never();
-        let ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted)?, verb).await;
+        let ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted), verb).await;
         refused(ended, RefusalCode::StaleEpoch, "of the past")?;
         ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
     }
@@ -79,7 +79,7 @@ pub(crate) async fn late_end(clusters: &Clusters) -> Result<()> {
     journey.epochs.insert(journey.ordinal, 1);
     for verb in [Verb::SettleTarget, Verb::EndTarget] {
         let counted = Kill::never();
-        let ended = journey.carry_out(clusters.mortal("west", &counted)?, verb).await;
+        let ended = journey.carry_out(clusters.mortal("west", &counted), verb).await;
         refused(ended, RefusalCode::StaleEpoch, "of the past")?;
         ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
     }
@@ -102,7 +102,7 @@ pub(crate) async fn retention(clusters: &Clusters) -> Result<()> {
         Ok(seen.then_some(()))
     })
     .await?;
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::Release).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::Release).await;
     refused(ended, RefusalCode::Conflict, "expected Retain")?;
     let replicas = sets.get(NAME).await?.spec.and_then(|spec| spec.replicas);
     ensure!(replicas == Some(2), "the slice was changed: {replicas:?}");
@@ -132,7 +132,7 @@ pub(crate) async fn finalizer(clusters: &Clusters) -> Result<()> {
     let finalizers = |list: Value| merge(json!({"metadata": {"finalizers": list}}));
     let (params, held) = finalizers(json!(["kubernetes.io/pvc-protection", "example.com/held"]));
     claims.patch(&name, &params, &held).await?;
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::Release).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::Release).await;
     refused(ended, RefusalCode::Conflict, "example.com/held")?;
     ensure!(claims.get(&name).await?.metadata.deletion_timestamp.is_none(), "the claim is being deleted");
     let (params, free) = finalizers(json!(["kubernetes.io/pvc-protection"]));
@@ -148,7 +148,7 @@ pub(crate) async fn policy(clusters: &Clusters) -> Result<()> {
     let policy = |policy: &str| merge(json!({"spec": {"persistentVolumeReclaimPolicy": policy}}));
     let (params, delete) = policy("Delete");
     volumes.patch(&volume, &params, &delete).await?;
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::Release).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::Release).await;
     refused(ended, RefusalCode::Conflict, "expected Retain")?;
     let claim = claims(clusters, "east", &journey).get(&first_claim(&journey)).await?;
     ensure!(claim.metadata.deletion_timestamp.is_none(), "the claim is being deleted");
@@ -163,7 +163,7 @@ pub(crate) async fn scaled(clusters: &Clusters) -> Result<()> {
     let sets: Api<StatefulSet> = Api::namespaced(clusters.client("east"), &journey.namespace);
     let (params, scale) = merge(json!({"spec": {"replicas": 4}}));
     sets.patch(NAME, &params, &scale).await?;
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::Release).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::Release).await;
     refused(ended, RefusalCode::Conflict, "somebody else scaled it")
 }
 
@@ -178,7 +178,7 @@ pub(crate) async fn name_taken(clusters: &Clusters) -> Result<()> {
     });
     workload::create(&west, &journey.namespace, &settings).await?;
     step(clusters, &mut journey, Verb::PrepareSource).await?;
-    let ended = journey.carry_out(clusters.agent("west")?, Verb::PrepareTarget).await;
+    let ended = journey.carry_out(clusters.agent("west"), Verb::PrepareTarget).await;
     refused(ended, RefusalCode::Conflict, "differs from the source's at /data/a")?;
     let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(west.clone(), &journey.namespace);
     maps.delete("settings", &DeleteParams::default()).await?;
@@ -187,7 +187,7 @@ pub(crate) async fn name_taken(clusters: &Clusters) -> Result<()> {
     foreign["metadata"] = json!({"name": NAME});
     foreign["spec"]["replicas"] = json!(0);
     workload::create(&west, &journey.namespace, &foreign).await?;
-    let ended = journey.carry_out(clusters.agent("west")?, Verb::PrepareTarget).await;
+    let ended = journey.carry_out(clusters.agent("west"), Verb::PrepareTarget).await;
     refused(ended, RefusalCode::Conflict, "is not of this migration")
 }
 
@@ -200,7 +200,7 @@ pub(crate) async fn leftover(clusters: &Clusters) -> Result<()> {
     volume["spec"]["claimRef"] = Value::Null;
     workload::create(&clusters.client("west"), "", &volume).await?;
     for verb in [Verb::HoldTarget, Verb::Adopt] {
-        let ended = journey.carry_out(clusters.agent("west")?, verb).await;
+        let ended = journey.carry_out(clusters.agent("west"), verb).await;
         refused(ended, RefusalCode::Conflict, "left-over")?;
     }
     Ok(())
@@ -213,10 +213,10 @@ pub(crate) async fn node(clusters: &Clusters) -> Result<()> {
     let booted =
         ferry_proto::agent::v1::NodeIdentity { boot_id: "an-earlier-boot".to_owned(), ..held.clone() };
     journey.node = Some(booted);
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::Release).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::Release).await;
     unknown(ended, "it was booted since")?;
     journey.node = Some(ferry_proto::agent::v1::NodeIdentity { uid: "another".to_owned(), ..held.clone() });
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::Release).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::Release).await;
     unknown(ended, "it was registered anew")?;
     claims(clusters, "east", &journey).get(&first_claim(&journey)).await?;
     journey.node = Some(held.clone());
@@ -224,7 +224,7 @@ pub(crate) async fn node(clusters: &Clusters) -> Result<()> {
     let name = format!("kubernetes.io/csi/array.ferry.test^{}", journey.ids()[0].handle);
     let (params, in_use) = merge(json!({"status": {"volumesInUse": [name]}}));
     nodes.patch_status(&held.name, &params, &in_use).await?;
-    let ended = journey.carry_out_within(clusters.agent("east")?, Verb::Release, SHORT).await;
+    let ended = journey.carry_out_within(clusters.agent("east"), Verb::Release, SHORT).await;
     let verdict = unknown(ended, "does not use");
     let (params, unused) = merge(json!({"status": {"volumesInUse": null}}));
     nodes.patch_status(&held.name, &params, &unused).await?;
@@ -247,7 +247,7 @@ pub(crate) async fn attachment(clusters: &Clusters) -> Result<()> {
     let finalizers = |list: Value| Patch::Json::<()>(serde_json::from_value(list).unwrap_or_default());
     let hold = json!([{"op": "add", "path": "/metadata/finalizers/-", "value": "example.com/held"}]);
     api.patch(&name, &PatchParams::default(), &finalizers(hold)).await?;
-    let ended = journey.carry_out_within(clusters.agent("east")?, Verb::Release, SHORT).await;
+    let ended = journey.carry_out_within(clusters.agent("east"), Verb::Release, SHORT).await;
     unknown(ended, "to be detached from")?;
     claims(clusters, "east", &journey).get(&first_claim(&journey)).await?;
     let (params, free) = merge(json!({"metadata": {"finalizers": null}}));
@@ -269,7 +269,7 @@ pub(crate) async fn pod(clusters: &Clusters) -> Result<()> {
         Ok(quotas.get("none").await?.status.and_then(|status| status.used).map(drop))
     })
     .await?;
-    let ended = journey.carry_out_within(clusters.agent("west")?, Verb::Adopt, SHORT).await;
+    let ended = journey.carry_out_within(clusters.agent("west"), Verb::Adopt, SHORT).await;
     unknown(ended, "to make Pod")?;
     let pods: Api<Pod> = Api::namespaced(west, &journey.namespace);
     let name = format!("{NAME}-{}", journey.ordinal);

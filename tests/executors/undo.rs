@@ -166,7 +166,7 @@ async fn abandoned(
     verb: Verb,
     kill: Kill,
 ) -> Result<Option<Verb>> {
-    let victim = clusters.mortal(journey.cluster(verb), &kill)?;
+    let victim = clusters.mortal(journey.cluster(verb), &kill);
     let ended = tokio::select! {
         ended = journey.carry_out(victim, verb) => Some(ended),
         () = kill.reached() => None,
@@ -202,7 +202,7 @@ async fn late_at(clusters: &Clusters, verb: Verb, number: usize) -> Result<bool>
     }
     let kill = Kill::at(number, Side::Paused);
     let paused = journey.clone();
-    let client = clusters.mortal(paused.cluster(verb), &kill)?;
+    let client = clusters.mortal(paused.cluster(verb), &kill);
     let mut task = tokio::spawn(async move { paused.carry_out(client, verb).await });
     let is_paused = tokio::select! {
         ended = &mut task => {

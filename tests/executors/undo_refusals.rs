@@ -58,7 +58,7 @@ fn claims(clusters: &Clusters, cluster: &str, journey: &Journey) -> Api<Persiste
 pub(crate) async fn retired(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "undo-retired", 2, Verb::SettleSource).await?;
     journey.withdraw();
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::Reclaim).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::Reclaim).await;
     refused(ended, RefusalCode::Conflict, "it was retired")?;
     clear(clusters, "undo-retired").await
 }
@@ -79,7 +79,7 @@ pub(crate) async fn foreign(clusters: &Clusters) -> Result<()> {
     });
     workload::create(&clusters.client("west"), &journey.namespace, &claim).await?;
     journey.withdraw();
-    let ended = journey.carry_out(clusters.agent("west")?, Verb::Fence).await;
+    let ended = journey.carry_out(clusters.agent("west"), Verb::Fence).await;
     refused(ended, RefusalCode::Conflict, "It may hold data")?;
     ensure!(claims.get(&name).await?.metadata.deletion_timestamp.is_none(), "the claim is being deleted");
     claims.delete(&name, &DeleteParams::default()).await?;
@@ -104,7 +104,7 @@ pub(crate) async fn stale(clusters: &Clusters) -> Result<()> {
     journey.epochs.insert(journey.ordinal, adopted);
     for verb in [Verb::Release, Verb::Adopt, Verb::Retire, Verb::Fence, Verb::Reclaim] {
         let counted = Kill::never();
-        let ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted)?, verb).await;
+        let ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted), verb).await;
         refused(ended, RefusalCode::StaleEpoch, "of the past")?;
         ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
     }
@@ -114,11 +114,11 @@ pub(crate) async fn stale(clusters: &Clusters) -> Result<()> {
 /// Preparation is not taken back while an ordinal is away.
 pub(crate) async fn away(clusters: &Clusters) -> Result<()> {
     let journey = before(clusters, "undo-away", 2, Verb::Retire).await?;
-    let ended = journey.carry_out(clusters.agent("west")?, Verb::UnprepareTarget).await;
+    let ended = journey.carry_out(clusters.agent("west"), Verb::UnprepareTarget).await;
     refused(ended, RefusalCode::Conflict, "Take it back first")?;
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::UnprepareSource).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::UnprepareSource).await;
     refused(ended, RefusalCode::Conflict, "is not here")?;
-    let ended = journey.carry_out(clusters.agent("east")?, Verb::Finish).await;
+    let ended = journey.carry_out(clusters.agent("east"), Verb::Finish).await;
     refused(ended, RefusalCode::Conflict, "expected an empty slice")?;
     clear(clusters, "undo-away").await
 }
@@ -148,7 +148,7 @@ pub(crate) async fn resized(clusters: &Clusters) -> Result<()> {
     let condition = |list: Value| Patch::Merge(json!({"status": {"conditions": list}}));
     let resizing = json!([{"type": "FileSystemResizePending", "status": "True"}]);
     claims.patch_status(&name, &PatchParams::default(), &condition(resizing)).await?;
-    let ended = journey.carry_out_within(clusters.agent("east")?, Verb::HoldSource, SHORT).await;
+    let ended = journey.carry_out_within(clusters.agent("east"), Verb::HoldSource, SHORT).await;
     unknown(ended, "the resize of claim")?;
     claims.patch_status(&name, &PatchParams::default(), &condition(json!([]))).await?;
     step(clusters, &mut journey, Verb::HoldSource).await?;
@@ -159,7 +159,7 @@ pub(crate) async fn resized(clusters: &Clusters) -> Result<()> {
 pub(crate) async fn late_settlement(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "late-settlement", 3, Verb::SettleSource).await?;
     let (kill, paused) = (Kill::at(2, Side::Paused), journey.clone());
-    let client = clusters.mortal("east", &kill)?;
+    let client = clusters.mortal("east", &kill);
     let task = tokio::spawn(async move { paused.carry_out(client, Verb::SettleSource).await });
     kill.reached().await;
     journey.accepted += 1;

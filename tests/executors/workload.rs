@@ -21,7 +21,8 @@ pub(crate) const NAME: &str = "db";
 pub(crate) const START: u32 = 3;
 /// Time for anything that controllers do by themselves.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-const POLL: Duration = Duration::from_millis(50);
+/// Often enough, and no load: a dozen workloads are waited for at once.
+const POLL: Duration = Duration::from_millis(200);
 
 /// A workload's shape.
 #[derive(Clone, Copy, Debug)]
