@@ -9,13 +9,16 @@ use ferry_tests::app::crossing::Crossing;
 use ferry_tests::app::etcd::Etcd;
 use ferry_tests::ferry::helm::NAMESPACE;
 use ferry_tests::ferry::pods::{AGENT, CONTROLLER, Pods, pods};
-use ferry_tests::world::{Cluster, World};
+use ferry_tests::world::{Cluster, Wait, World};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Where the controller runs.
 const HOST: &str = "east";
+/// Time for the pods of an uninstalled release to end.
+const GONE: Duration = Duration::from_secs(60);
 /// Kinds that a chart may have made, of a namespace and of the cluster.
 const KINDS: &str = "statefulsets,deployments,pods,services,serviceaccounts,networkpolicies,roles,rolebindings,\
                      secrets,configmaps,clusterroles,clusterrolebindings";
@@ -102,8 +105,14 @@ async fn uninstalled(world: &World, ferry: &Pods) -> Result<()> {
         if cluster.name() == HOST {
             ferry.helm().on(cluster, &[&["uninstall", CONTROLLER][..], &wait].concat()).await?;
         }
-        let left = left(cluster).await?;
-        ensure!(left.is_empty(), "left in {}: {left}", cluster.name());
+        // Helm waits for what it has made itself; the pods of a set end after the set.
+        Wait::new(format!("nothing of the charts to be left in {}", cluster.name()), GONE)
+            .until(async || {
+                let left = left(cluster).await?;
+                ensure!(left.is_empty(), "left: {left}");
+                Ok(Some(()))
+            })
+            .await?;
     }
     let claim = ["-n", NAMESPACE, "get", "persistentvolumeclaim", "-o", "name"];
     let claims = world.cluster(HOST)?.kubectl(&claim).await?;
