@@ -230,7 +230,7 @@ do. The hash at the end stands for all of it; `migrate --plan HASH` runs exactly
 Examples:
   $ferry plan statefulset/etcd -n db --to west
   $ferry plan sts/etcd -n db --to east --order lowest-first -o json
-  $ferry plan sts/etcd -n db --to west --ordinals 1-2 --storage-class fast=premium --deadline start=10m
+  $ferry plan sts/etcd -n db --to west --ordinals 1-2 --deadline start=10m
 
 Exits with 3 if the plan is refused.")]
 pub(crate) struct Plan {
