@@ -199,9 +199,12 @@ impl Migration {
         self.ended_at.is_some() || matches!(self.phase, Phase::Completed | Phase::Refused | Phase::RolledBack)
     }
 
-    /// Ordinals that have arrived.
+    /// Ordinals that are with the target; one that was given back is not.
     pub(crate) fn moved(&self) -> usize {
-        self.ordinals.iter().filter(|ordinal| ordinal.ended_at.is_some()).count()
+        self.ordinals
+            .iter()
+            .filter(|ordinal| ordinal.step == crate::steps::DONE && ordinal.ended_at.is_some())
+            .count()
     }
 }
 

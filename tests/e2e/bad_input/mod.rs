@@ -2,14 +2,15 @@
 //!
 //! Each case checks the documented exit code, the words that a person needs (what was found, and what to do), and that
 //! what was there before is there afterwards. Mistakes at the command are in [`request`], with credentials in
-//! [`identity`], with an API server that is not there in [`api_server`], and with the journal's file in [`journal`].
-//! The last two kinds harm a controller, so they have one of their own ([`spare`]).
+//! [`identity`], with an API server that is not there in [`api_server`], and with the journal's file in [`journal`]; what
+//! changes after it was judged is in [`midway`]. Some harm a controller, so they have one of their own ([`spare`]).
 //! A StatefulSet in mid-rollout, a name taken in the target and `hostPath` volumes are refusals of a plan (K2, K4,
 //! K12); those cases stand in [`crate::refusal`].
 
 mod api_server;
 mod identity;
 mod journal;
+mod midway;
 mod request;
 mod spare;
 
@@ -22,6 +23,8 @@ use crate::Case;
 pub(crate) const CASES: &[(&str, Case)] = &[
     ("bad_input::unknown_cluster_missing_set_and_same_cluster", |stage| request::wrong(stage).boxed_local()),
     ("bad_input::second_migration_of_the_same_workload", |stage| request::second(stage).boxed_local()),
+    ("bad_input::world_changed_since_the_plan", |stage| midway::changed(stage).boxed_local()),
+    ("bad_input::quota_used_up_midway", |stage| midway::quota(stage).boxed_local()),
     ("bad_input::wrong_token", |stage| identity::wrong_token(stage).boxed_local()),
     ("bad_input::token_used_twice", |stage| identity::used_twice(stage).boxed_local()),
     ("bad_input::expired_certificates", |stage| identity::expired_certificates(stage).boxed_local()),

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use ferry_tests::ferry::Output;
 use ferry_tests::world::{Cluster, Wait};
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ use crate::stage::Stage;
 const SET: Duration = Duration::from_secs(60);
 /// Name of each scene's StatefulSet.
 pub(crate) const NAME: &str = "one";
+/// What `ferry plan -o json` promises.
+const PLAN_SCHEMA: &str = include_str!("../../../docs/schema/plan.json");
 /// Node label that no node has: such a pod stays Pending, and nothing is pulled, attached or mounted.
 pub(crate) const NOWHERE: &str = "ferry.test/nowhere";
 
@@ -232,9 +234,11 @@ pub(crate) fn budget(name: &str, max_unavailable: u32) -> Value {
     })
 }
 
-/// The findings of a plan that refuse.
+/// The findings of a plan that refuse; the plan fits its published schema.
 pub(crate) fn refusals(output: &Output) -> Result<Vec<Value>> {
     let plan = output.json()?;
+    let schema = serde_json::from_str(PLAN_SCHEMA)?;
+    jsonschema::validate(&schema, &plan).map_err(|error| anyhow!("{error} at {}", error.instance_path()))?;
     let findings = plan["findings"].as_array().with_context(|| format!("no findings: {output}"))?;
     Ok(findings.iter().filter(|finding| finding["severity"] == "refuse").cloned().collect())
 }

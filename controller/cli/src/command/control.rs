@@ -85,6 +85,10 @@ fn show(context: &Context, migration: &Migration, what: &str) -> Result<(), Fail
 }
 
 fn said(migration: &Migration, what: &str) -> String {
-    let head = format!("migration {} {what}", migration.id);
-    if migration.message.is_empty() { head } else { format!("{head}: {}", migration.message) }
+    let (id, message) = (&migration.id, &migration.message);
+    if message.starts_with(what) {
+        return format!("migration {id} {message}");
+    }
+    let colon = if message.is_empty() { "" } else { ": " };
+    format!("migration {id} {what}{colon}{message}")
 }

@@ -38,7 +38,7 @@ async fn a_pause_says_where_it_stops_and_how_to_go_on() -> Result<()> {
     let (controller, person) = ready("role/operator/alice").await?;
     controller.book().control = Some(Ok(paused(false, "pauses after ordinal 1")));
     let done = person.run(&["pause", "etcd-7"]).await?;
-    assert_eq!((done.code, done.out.as_str()), (0, "migration etcd-7 pauses: pauses after ordinal 1\n"));
+    assert_eq!((done.code, done.out.as_str()), (0, "migration etcd-7 pauses after ordinal 1\n"));
     assert_eq!(done.err, "Let it go on: ferry resume etcd-7\n");
     let json = person.run(&["pause", "etcd-7", "-o", "json"]).await?;
     let value: serde_json::Value = serde_json::from_str(&json.out)?;

@@ -72,8 +72,8 @@ fn pausing(migration: &Migration, work: &Work) -> Option<String> {
         }
         (_, Some(handoff), _) => {
             return Some(format!(
-                "pauses after ordinal {}, as {by} asked: its replica is stopped already; or give it back with: \
-                 ferry rollback {id}",
+                "pauses after ordinal {}, as {by} asked: its replica is stopped already. Or give it back: ferry rollback \
+                 {id}",
                 handoff.ordinal
             ));
         }
