@@ -174,9 +174,10 @@ fn undo_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
         }));
     }
     type Case = fn(Clusters) -> futures::future::LocalBoxFuture<'static, Result<()>>;
-    let cases: [(&str, Case); 9] = [
+    let cases: [(&str, Case); 10] = [
         ("undo-retired", |on| async move { undo_refusals::retired(&on).await }.boxed_local()),
         ("undo-foreign-claim", |on| async move { undo_refusals::foreign(&on).await }.boxed_local()),
+        ("undo-attached", |on| async move { undo_refusals::attached(&on).await }.boxed_local()),
         ("undo-stale-epoch", |on| async move { undo_refusals::stale(&on).await }.boxed_local()),
         ("undo-away", |on| async move { undo_refusals::away(&on).await }.boxed_local()),
         ("undo-used-since", |on| async move { undo_refusals::used(&on).await }.boxed_local()),
@@ -200,6 +201,10 @@ where
     Trial::test(name.clone(), move || {
         let _clock = Clock::case(&name);
         let (clusters, runtime) = on.ok_or_else(|| Failed::from("no clusters"))?;
-        runtime.block_on(test(clusters)).map_err(|error| Failed::from(format!("{error:#}")))
+        runtime.block_on(test(clusters)).map_err(|error| {
+            // At once: the summary comes when every other case has ended.
+            println!("{name}: {error:#}");
+            Failed::from(format!("{error:#}"))
+        })
     })
 }

@@ -3,7 +3,8 @@
 //! Real are etcd, the API servers, the controller managers, the schedulers, the CSI sidecars and the array behind
 //! them: claims are provisioned, VolumeAttachments come and go. Simulated by kwok are the nodes: their pods are only
 //! said to run. What a kubelet would add is added here: the CSINode that names the driver, the annotation that lets
-//! the attach-detach controller work for the node, a boot id, and Leases that are renewed quickly enough for a test.
+//! the attach-detach controller work for the node, a boot id, the workload's image, and Leases that are renewed quickly
+//! enough for a test.
 //!
 //! Executors get clients that act as the agent's service account, with what `deploy/agent` grants it: a verb that is
 //! missing there fails the tests.
@@ -24,7 +25,7 @@ use kube::{
 use serde_json::json;
 use tower::{Layer as _, service_fn};
 
-use crate::kill::Kill;
+use crate::{kill::Kill, workload};
 
 /// How often the nodes' Leases are renewed.
 const RENEWAL: Duration = Duration::from_millis(500);
@@ -104,8 +105,11 @@ async fn complete(client: &Client, array: &Array, cluster: &Cluster, node: &str)
         "csi.volume.kubernetes.io/nodeid": json!({DRIVER: seat.node_id()}).to_string(),
     }}});
     let object = nodes.patch(node, &PatchParams::default(), &Patch::Merge(annotation)).await?;
-    let boot = json!({"status": {"nodeInfo": {"bootID": format!("boot-of-{node}")}}});
-    nodes.patch_status(node, &PatchParams::default(), &Patch::Merge(boot)).await?;
+    let status = json!({"status": {
+        "nodeInfo": {"bootID": format!("boot-of-{node}")},
+        "images": [{"names": [workload::IMAGE], "sizeBytes": 1}],
+    }});
+    nodes.patch_status(node, &PatchParams::default(), &Patch::Merge(status)).await?;
     let drivers: CSINode = serde_json::from_value(json!({
         "metadata": {"name": node, "ownerReferences": [{
             "apiVersion": "v1", "kind": "Node", "name": node, "uid": object.metadata.uid,

@@ -14,12 +14,13 @@ use k8s_openapi::{
         apps::v1::StatefulSet,
         core::v1::{ConfigMap, PersistentVolumeClaim},
         policy::v1::PodDisruptionBudget,
+        storage::v1::VolumeAttachment,
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use kube::{
     Api,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
@@ -91,6 +92,37 @@ pub(crate) async fn foreign(clusters: &Clusters) -> Result<()> {
     ensure!(labels.contains_key("ferry.dev/tombstone"), "no tombstone stands: {labels:?}");
     witness::look(clusters, &journey, true).await?;
     clear(clusters, "undo-foreign").await
+}
+
+/// H10: the target's claims stay until its attachment is gone, not merely `attached=false`.
+pub(crate) async fn attached(clusters: &Clusters) -> Result<()> {
+    let mut journey = before(clusters, "undo-attached", 2, Verb::Retire).await?;
+    let (claims, name) = (claims(clusters, "west", &journey), format!("data-{NAME}-{}", journey.ordinal));
+    let volume = claims.get(&name).await?.spec.and_then(|spec| spec.volume_name);
+    let api: Api<VolumeAttachment> = Api::all(clusters.client("west"));
+    let attachment = until("the disk to be attached in the target", async || {
+        let mut all = api.list(&ListParams::default()).await?.items.into_iter();
+        let ours = all.find(|a| a.spec.source.persistent_volume_name == volume);
+        Ok(ours.filter(|a| a.status.as_ref().is_some_and(|s| s.attached)).and_then(|a| a.metadata.name))
+    })
+    .await?;
+    let hold = json!([{"op": "add", "path": "/metadata/finalizers/-", "value": "example.com/held"}]);
+    let hold = Patch::Json::<()>(serde_json::from_value(hold)?);
+    api.patch(&attachment, &PatchParams::default(), &hold).await?;
+    journey.withdraw();
+    let ended = journey.carry_out_within(clusters.agent("west"), Verb::Fence, SHORT).await;
+    unknown(ended, "to be detached from")?;
+    let claim = claims.get(&name).await?;
+    ensure!(claim.metadata.deletion_timestamp.is_none(), "the claim is being deleted");
+    ensure!(claim.spec.and_then(|spec| spec.volume_name) == volume, "the claim is of another volume");
+    witness::look(clusters, &journey, true).await?;
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    api.patch(&attachment, &PatchParams::default(), &free).await?;
+    for verb in [Verb::Fence, Verb::Reclaim] {
+        step(clusters, &mut journey, verb).await?;
+    }
+    witness::look(clusters, &journey, true).await?;
+    clear(clusters, "undo-attached").await
 }
 
 /// I5: once it was taken back, nothing of the handoff passes, and an older undo does not either.
@@ -187,7 +219,7 @@ pub(crate) async fn finished(clusters: &Clusters) -> Result<()> {
         let found = finish(clusters, &mut journey, Verb::Accept).await?;
         ensure!(found.accepted && found.tombstones.is_empty() && found.by_hand.is_empty(), "{found:?}");
         let claims = claims(clusters, "east", &journey);
-        ensure!(claims.list(&kube::api::ListParams::default()).await?.items.is_empty(), "claims are left");
+        ensure!(claims.list(&ListParams::default()).await?.items.is_empty(), "claims are left");
         clear(clusters, &namespace).await?;
     }
     Ok(())

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 /// Name of the StatefulSet.
 pub(crate) const NAME: &str = "db";
+/// Image of its container.
+pub(crate) const IMAGE: &str = "ferry.test/pause:1";
 /// First ordinal.
 pub(crate) const START: u32 = 3;
 /// Time for anything that controllers do by themselves.
@@ -127,7 +129,7 @@ fn objects(namespace: &str, shape: Shape) -> Vec<Value> {
                         "serviceAccountName": "runner", "terminationGracePeriodSeconds": 1,
                         "volumes": [{"name": "settings", "configMap": {"name": "settings"}}],
                         "containers": [{
-                            "name": "db", "image": "ferry.test/pause:1",
+                            "name": "db", "image": IMAGE,
                             "volumeMounts": [
                                 {"name": "data", "mountPath": "/data"}, {"name": "wal", "mountPath": "/wal"},
                                 {"name": "settings", "mountPath": "/etc/db"},
