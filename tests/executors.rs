@@ -145,6 +145,8 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
     trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
     trials.push(trial(&on, "plan-taken", |clusters| async move { plan::taken(&clusters).await }));
     trials.push(trial(&on, "plan-missing", |clusters| async move { plan::missing(&clusters).await }));
+    // The long ones first, so that the last of them does not run alone.
+    trials.sort_by_key(|trial| !trial.name().ends_with("killed-at-each-write"));
     trials
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use ferry_agent::outcome::Evidence;
 use ferry_proto::agent::v1::{Finished, RefusalCode};
+use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
@@ -37,6 +38,8 @@ use crate::{
 const SHORT: Duration = Duration::from_secs(6);
 /// Writes of a command that are tried as kill points of the ending.
 const POINTS: usize = 3;
+/// Workloads at once.
+const AT_ONCE: usize = 3;
 
 /// A workload whose last ordinal is about to go through `verb`.
 async fn before(clusters: &Clusters, namespace: &str, replicas: u32, verb: Verb) -> Result<Journey> {
@@ -207,22 +210,27 @@ pub(crate) async fn late_settlement(clusters: &Clusters) -> Result<()> {
 
 /// The source's end: killed at each write and repeated, accepted later, also by a new process.
 pub(crate) async fn finished(clusters: &Clusters) -> Result<()> {
-    for point in 0..POINTS * 2 {
-        let (number, side) = (point / 2 + 1, if point % 2 == 0 { Side::Before } else { Side::After });
-        let namespace = format!("finished-{point}");
-        let mut journey = ended(clusters, &namespace).await?;
-        cases::kill(clusters, &mut journey, Verb::Finish, Kill::at(number, side)).await?;
-        let found = finish(clusters, &mut journey, Verb::Finish).await?;
-        ensure!(found.stateful_set_gone && !found.accepted && found.tombstones.len() == 2, "{found:?}");
-        ensure!(found.pvs.is_empty() && found.claims.is_empty() && found.pods.is_empty(), "{found:?}");
-        cases::kill(clusters, &mut journey, Verb::Accept, Kill::at(number, side)).await?;
-        let found = finish(clusters, &mut journey, Verb::Accept).await?;
-        ensure!(found.accepted && found.tombstones.is_empty() && found.by_hand.is_empty(), "{found:?}");
-        let claims = claims(clusters, "east", &journey);
-        ensure!(claims.list(&ListParams::default()).await?.items.is_empty(), "claims are left");
-        clear(clusters, &namespace).await?;
-    }
-    Ok(())
+    stream::iter(0..POINTS * 2)
+        .map(|point| finished_at(clusters, point))
+        .buffered(AT_ONCE)
+        .try_for_each(|()| ready(Ok(())))
+        .await
+}
+
+async fn finished_at(clusters: &Clusters, point: usize) -> Result<()> {
+    let (number, side) = (point / 2 + 1, if point.is_multiple_of(2) { Side::Before } else { Side::After });
+    let namespace = format!("finished-{point}");
+    let mut journey = ended(clusters, &namespace).await?;
+    cases::kill(clusters, &mut journey, Verb::Finish, Kill::at(number, side)).await?;
+    let found = finish(clusters, &mut journey, Verb::Finish).await?;
+    ensure!(found.stateful_set_gone && !found.accepted && found.tombstones.len() == 2, "{found:?}");
+    ensure!(found.pvs.is_empty() && found.claims.is_empty() && found.pods.is_empty(), "{found:?}");
+    cases::kill(clusters, &mut journey, Verb::Accept, Kill::at(number, side)).await?;
+    let found = finish(clusters, &mut journey, Verb::Accept).await?;
+    ensure!(found.accepted && found.tombstones.is_empty() && found.by_hand.is_empty(), "{found:?}");
+    let claims = claims(clusters, "east", &journey);
+    ensure!(claims.list(&ListParams::default()).await?.items.is_empty(), "claims are left");
+    clear(clusters, &namespace).await
 }
 
 /// Who makes the set anew is named, and the tombstones stay then, accepted or not.
