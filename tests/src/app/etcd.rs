@@ -214,6 +214,8 @@ where
     K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
 {
     let object = serde_json::from_value(object).context("an object of the test's own making")?;
-    api.create(&PostParams::default(), &object).await?;
+    // As a person would: a writer without a name is one that a plan warns of.
+    let by_hand = PostParams { field_manager: Some("kubectl-create".to_owned()), ..PostParams::default() };
+    api.create(&by_hand, &object).await?;
     Ok(())
 }
