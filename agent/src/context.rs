@@ -1,6 +1,6 @@
 //! What an executor is given: the cluster, the command's facts, a deadline, and a way to say what it does.
 //!
-//! A [`Context`] carries no decision and no state between commands. It owns no watch cache either: whatever an
+//! A [`Context`] carries no decision and no state between commands. Its watches only wake: whatever an
 //! executor relies on it reads itself, without a resourceVersion, so that the API server answers from a quorum.
 //! [`Context::read`] is the one place where a read is tried again; writes are not tried again here, because an
 //! ambiguous write has to be looked at first (I8).
@@ -10,6 +10,7 @@ use std::{fmt, future::Future, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
+    executor::watches::Watches,
     limits,
     outcome::{Stop, classify, said},
     progress::Reporter,
@@ -28,6 +29,8 @@ pub struct Context {
     pub deadline: Instant,
     /// Where progress goes.
     pub progress: Reporter,
+    /// What wakes its waits.
+    pub watches: Watches,
 }
 
 /// A command without its body.

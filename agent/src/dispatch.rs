@@ -22,7 +22,8 @@ use tracing::Instrument as _;
 
 use crate::{
     context::{Context, Facts},
-    executor, inspect, limits,
+    executor::{self, watches::Watches},
+    inspect, limits,
     outcome::{Ended, Evidence, Stop},
     progress::{Queue, hold},
     telemetry::{Telemetry, Watch},
@@ -207,6 +208,7 @@ async fn run(dispatch: Dispatch, command: Command, mut begun: Begun) {
         deadline: Instant::now() + Duration::from_millis(command.timeout_ms).min(limits::COMMAND_TIMEOUT),
         progress: shared.progress.reporter(&id).watched_by(&watch),
         command: facts,
+        watches: Watches::default(),
     };
     let (progress, timeout_ms) = (ctx.progress.clone(), command.timeout_ms);
     let carried_out = async move {

@@ -50,6 +50,8 @@ pub const ATTEMPT_PAUSE_FIRST: Duration = Duration::from_millis(20);
 pub const ATTEMPT_PAUSE_MOST: Duration = Duration::from_secs(5);
 /// How long a wait trusts its watches before it looks again anyway.
 pub const RECHECK: Duration = Duration::from_secs(2);
+/// How long the beginning of a watch waits for the object as it is, so that both make one wake.
+pub const WATCH_FIRST: Duration = Duration::from_millis(5);
 /// A wait ends this long before the command's deadline, so that the outcome says what was waited for.
 pub const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 /// How long step 3 waits for replicas to be Available before it refuses as not ready.

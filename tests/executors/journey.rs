@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use ferry_agent::{
     context::{Context, Facts},
-    executor, inspect,
+    executor::{self, watches::Watches},
+    inspect,
     outcome::{Evidence, Stop},
     progress::Queue,
 };
@@ -370,6 +371,7 @@ impl Journey {
             command,
             deadline,
             progress: Queue::default().reporter(&id),
+            watches: Watches::default(),
         }
     }
 }

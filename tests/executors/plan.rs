@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use ferry_agent::{
     context::{Context, Facts},
+    executor::watches::Watches,
     inspect,
     outcome::Evidence,
     progress::Queue,
@@ -201,5 +202,6 @@ fn context(client: Client, cluster: &str, namespace: &str) -> Context {
         migration: String::new(),
     };
     let (cluster, deadline) = (cluster.to_owned(), Instant::now() + INSPECTION);
-    Context { client, cluster, command, deadline, progress: Queue::default().reporter(&id) }
+    let (progress, watches) = (Queue::default().reporter(&id), Watches::default());
+    Context { client, cluster, command, deadline, progress, watches }
 }

@@ -12,7 +12,7 @@
 use std::{fmt, future::Future};
 
 use kube::core::{
-    ApiResource, GroupVersionKind, Request,
+    Request,
     params::{DeleteParams, GetParams, ListParams, PostParams, Preconditions},
 };
 use serde::de::DeserializeOwned;
@@ -51,19 +51,14 @@ impl Kind {
         Self { api_version, kind, plural, namespaced }
     }
 
-    fn path(self, namespace: &str) -> String {
+    /// Where the API server serves it.
+    pub(crate) fn path(self, namespace: &str) -> String {
         let root = if self.api_version.contains('/') { "apis" } else { "api" };
         if self.namespaced {
             format!("/{root}/{}/namespaces/{namespace}/{}", self.api_version, self.plural)
         } else {
             format!("/{root}/{}/{}", self.api_version, self.plural)
         }
-    }
-
-    /// How kube's watcher names it.
-    pub(crate) fn resource(self) -> ApiResource {
-        let (group, version) = self.api_version.rsplit_once('/').unwrap_or(("", self.api_version));
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, self.kind), self.plural)
     }
 }
 

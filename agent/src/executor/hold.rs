@@ -56,7 +56,6 @@ pub(super) async fn run(ctx: &Context, command: &Hold) -> Halted<Held> {
 async fn checked(ctx: &Context, command: &Hold) -> Halted<Held> {
     let give_up = Instant::now() + limits::HOLD_WAIT;
     let mut wait = Wait::new(ctx, CHECK_STEP);
-    wait.watch(&stateful_set::key(ctx));
     loop {
         match look(ctx, command).await? {
             Look::Held(held) => return Ok(held),
@@ -65,6 +64,7 @@ async fn checked(ctx: &Context, command: &Hold) -> Halted<Held> {
                 if left < Duration::from_millis(1) {
                     return Err(Stop::not_ready(message).at(CHECK_STEP).into());
                 }
+                wait.watch(&stateful_set::key(ctx));
                 wait.pause_most(message, left).await?;
             }
         }

@@ -43,6 +43,7 @@ mod travel;
 mod unprepare;
 mod volumes;
 mod wait;
+pub mod watches;
 
 /// Carries `body` out. Inspections never come here.
 ///

@@ -15,6 +15,7 @@ use super::{
     api::{self, Halted, Key},
     epochs, forget, object,
     volumes::Recorded,
+    watches::foresee,
 };
 use crate::context::Context;
 
@@ -28,6 +29,7 @@ pub(super) async fn run(ctx: &Context, command: &Retire) -> Halted<Retired> {
     let recorded = Recorded::parse_all(&command.volumes)?;
     let fence = [(command.ordinal, ctx.command.epoch)];
     let keys: Vec<Key> = recorded.iter().map(|disk| disk.key(ctx)).collect();
+    foresee(ctx, keys.iter().cloned());
     let there = try_join_all(keys.iter().map(|key| api::read(ctx, key).err_into()));
     let ((), there) = try_join(epochs::keep(ctx, &fence), there).await?;
     let mut pv_names = Vec::new();

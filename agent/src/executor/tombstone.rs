@@ -57,10 +57,7 @@ pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> H
     loop {
         match standing(ctx, name).await? {
             Standing::Nothing => {
-                if matches!(
-                    api::create(ctx, &key, &body(&key, &ctx.command.migration, epoch)).await?,
-                    Written::Done(_)
-                ) {
+                if created(ctx, &key, epoch).await? {
                     return Ok(());
                 }
                 return Err(Halt::Again(format!("{key} was created by somebody else meanwhile")));
@@ -88,6 +85,22 @@ pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> H
             }
         }
     }
+}
+
+/// [`place`] for who has just seen that nothing stands under `name`: nobody gets time to put something there.
+///
+/// # Errors
+/// As [`place`].
+pub(crate) async fn place_in_gap(ctx: &Context, step: u32, name: &str, epoch: u64) -> Halted<()> {
+    if created(ctx, &Key::of(ctx, CLAIM, name), epoch).await? {
+        return Ok(());
+    }
+    place(ctx, step, name, epoch).await
+}
+
+async fn created(ctx: &Context, key: &Key, epoch: u64) -> Halted<bool> {
+    let body = body(key, &ctx.command.migration, epoch);
+    Ok(matches!(api::create(ctx, key, &body).await?, Written::Done(_)))
 }
 
 /// No claim stands under `name` when this returns: the tombstone seen there is deleted exactly as it was seen.

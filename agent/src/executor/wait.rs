@@ -7,19 +7,11 @@
 
 use std::time::Duration;
 
-use futures::{
-    FutureExt, StreamExt,
-    stream::{BoxStream, SelectAll},
+use futures::{FutureExt as _, future::select_all};
+use tokio::{
+    sync::watch::Receiver,
+    time::{Instant, timeout},
 };
-use kube::{
-    Api,
-    api::DynamicObject,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event},
-    },
-};
-use tokio::time::{Instant, timeout};
 
 use super::api::Key;
 use crate::{context::Context, limits, outcome::Stop};
@@ -28,40 +20,21 @@ use crate::{context::Context, limits, outcome::Stop};
 pub(crate) struct Wait<'a> {
     ctx: &'a Context,
     step: u32,
-    watched: Vec<Key>,
-    changes: SelectAll<BoxStream<'static, ()>>,
+    watched: Vec<(Key, Receiver<u64>)>,
 }
 
 impl<'a> Wait<'a> {
     /// Watches nothing yet; `step` is what progress is reported for.
     pub(crate) fn new(ctx: &'a Context, step: u32) -> Self {
-        Self { ctx, step, watched: Vec::new(), changes: SelectAll::new() }
+        Self { ctx, step, watched: Vec::new() }
     }
 
     /// Watches `key` too, from the next pause on.
     pub(crate) fn watch(&mut self, key: &Key) {
-        if self.watched.contains(key) {
+        if self.watched.iter().any(|(watched, _)| watched == key) {
             return;
         }
-        self.watched.push(key.clone());
-        let resource = key.kind.resource();
-        let api: Api<DynamicObject> = if key.kind.namespaced {
-            Api::namespaced_with(self.ctx.client.clone(), &key.namespace, &resource)
-        } else {
-            Api::all_with(self.ctx.client.clone(), &resource)
-        };
-        let config = watcher::Config::default().fields(&format!("metadata.name={}", key.name));
-        let changes = watcher::watcher(api, config).default_backoff().filter_map(|event| async {
-            match event {
-                Ok(Event::Apply(_) | Event::Delete(_) | Event::InitDone) => Some(()),
-                Ok(Event::Init | Event::InitApply(_)) => None,
-                Err(error) => {
-                    tracing::debug!(%error, "a watch is opened again");
-                    None
-                }
-            }
-        });
-        self.changes.push(changes.boxed());
+        self.watched.push((key.clone(), self.ctx.watches.of(&self.ctx.client, key)));
     }
 
     /// Waits for a change of a watched object, or for the time to look again anyway.
@@ -87,13 +60,23 @@ impl<'a> Wait<'a> {
         }
         self.ctx.progress.waiting(self.step, message);
         let pause = left.min(most).min(limits::RECHECK);
-        if self.changes.is_empty() {
+        if self.watched.is_empty() {
             tokio::time::sleep(pause).await;
             return Ok(());
         }
-        if timeout(pause, self.changes.next()).await.is_ok() {
-            while self.changes.next().now_or_never().flatten().is_some() {}
+        let wakes = self.watched.iter_mut().map(|(_, changes)| woken(changes).boxed());
+        // Its end is as good as a change: it is time to look.
+        let _is_woken: bool = timeout(pause, select_all(wakes)).await.is_ok();
+        for (_, changes) in &mut self.watched {
+            changes.mark_unchanged();
         }
         Ok(())
+    }
+}
+
+async fn woken(changes: &mut Receiver<u64>) {
+    if changes.changed().await.is_err() {
+        // A watch that broke wakes nobody any more.
+        std::future::pending().await
     }
 }

@@ -11,10 +11,11 @@ use ferry_proto::agent::v1::{Adopt, Adopted};
 use futures::{TryFutureExt as _, future::try_join};
 
 use super::{
-    api::Halted,
-    epochs,
+    api::{CLAIM, Halted, Key, POD},
+    epochs, object,
     slice_patch::{self, Change},
     volumes::Recorded,
+    watches::foresee,
 };
 use crate::context::Context;
 
@@ -33,6 +34,10 @@ pub(super) async fn run(ctx: &Context, command: &Adopt) -> Halted<Adopted> {
     let set = super::stateful_set::read(ctx, stateful_set_uid).err_into();
     let ((), set) = try_join(epochs::keep(ctx, &fence), set).await?;
     slice_patch::side(&set, &change)?;
+    let pod = super::stateful_set::pod_name(&ctx.command.workload, *ordinal);
+    let claims = recorded.iter().map(|disk| Key::of(ctx, CLAIM, object::name(&disk.claim)));
+    foresee(ctx, claims.chain(recorded.iter().map(|disk| disk.key(ctx))));
+    foresee(ctx, [Key::of(ctx, POD, pod), super::stateful_set::key(ctx)]);
     let volumes = bind::run(ctx, command, &recorded).await?;
     epochs::keep(ctx, &fence).await?;
     let started = start::run(ctx, START, &change).await?;

@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use super::{Ran, Work};
 use crate::{
     executor::{
-        api::{self, Halt, Halted, Key, NODE, POD},
+        api::{self, CLAIM, Halt, Halted, Key, NODE, POD},
         hold, object, slice_patch, stateful_set, volumes,
         wait::Wait,
+        watches::foresee,
     },
     outcome::Stop,
 };
@@ -121,6 +122,8 @@ pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
     let mut wait = Wait::new(ctx, work.steps.pod);
     wait.watch(&key);
     wait.watch(&set_key);
+    let claims = work.claims.iter().map(|name| Key::of(ctx, CLAIM, name));
+    foresee(ctx, claims.chain(work.volumes.iter().map(|recorded| recorded.key(ctx))));
     loop {
         let set = stateful_set::read(ctx, &work.change.stateful_set_uid).await?;
         if !object::same_slice(&object::slice(&set), to) {

@@ -34,11 +34,14 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
         let claim = match tombstone::standing(ctx, name).await? {
             Standing::Real(claim) => {
                 delete(work, recorded, &claim).await?;
+                tombstone::place_in_gap(ctx, step, name, ctx.command.epoch).await?;
                 claim
             }
-            Standing::Nothing | Standing::Tombstone(_) => recorded.claim.clone(),
+            Standing::Nothing | Standing::Tombstone(_) => {
+                tombstone::place(ctx, step, name, ctx.command.epoch).await?;
+                recorded.claim.clone()
+            }
         };
-        tombstone::place(ctx, step, name, ctx.command.epoch).await?;
         claims.push(claim);
     }
     let mut evidence = Vec::new();
