@@ -7,11 +7,15 @@
 
 use std::path::{Path, PathBuf};
 
+use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioExecutor};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Config,
+    client::{ConfigExt as _, retry::RetryPolicy},
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+use tokio::time::timeout;
+use tower::{BoxError, ServiceBuilder, ServiceExt as _, retry::RetryLayer};
 
 use crate::{
     backoff::Backoff,
@@ -50,7 +54,7 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]. Whether the API server answers is not tried here.
 pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<(Client, String), Error> {
-    let mut config = match kubeconfig {
+    let config = match kubeconfig {
         Some(path) => {
             let unusable = |source| Error::Kubeconfig { path: path.into(), source: Box::new(source) };
             let file = Kubeconfig::read_from(path).map_err(unusable)?;
@@ -60,12 +64,32 @@ pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<
         }
         None => Config::infer().await.map_err(|source| Error::NoCluster(Box::new(source)))?,
     };
-    config.connect_timeout = Some(limits::API_CONNECT_TIMEOUT);
     let server = config.cluster_url.to_string();
-    let client = Client::try_from(config);
+    let client = connected(config);
     let client =
         client.map_err(|source| Error::Client { server: server.clone(), source: Box::new(source) })?;
     Ok((client, server))
+}
+
+/// kube's own client but for TCP_NODELAY, which that has no setting for: on a new connection the kernel holds the first
+/// request back until the end of the handshake is acknowledged, and the other side takes its 40 ms for that.
+fn connected(config: Config) -> kube::Result<Client> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let tls = config.rustls_https_connector_with_connector(tcp)?;
+    let connector = tower::service_fn(move |address: http::Uri| {
+        let connecting = tls.clone().oneshot(address);
+        Box::pin(async move { timeout(limits::API_CONNECT_TIMEOUT, connecting).await? })
+    });
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.default_retry.then(|| RetryLayer::new(RetryPolicy::server_retry())))
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector));
+    Ok(Client::new(service, config.default_namespace))
 }
 
 /// UID of the namespace kube-system; waits for the API server.

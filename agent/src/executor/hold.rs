@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use ferry_proto::agent::v1::{Held, Hold, NodeIdentity};
-use futures::{TryFutureExt as _, future::try_join};
+use futures::future::try_join;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -36,12 +36,15 @@ const RESIZING: [&str; 2] = ["Resizing", "FileSystemResizePending"];
 /// Holds the budget and checks again.
 pub(super) async fn run(ctx: &Context, command: &Hold) -> Halted<Held> {
     let fence = [(command.ordinal, ctx.command.epoch)];
-    let set = stateful_set::read(ctx, &command.stateful_set_uid).err_into();
-    let ((), set) = try_join(epochs::keep_command(ctx, &fence), set).await?;
+    let found = async {
+        let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
+        Ok(budget::find(ctx, &set).await?)
+    };
+    let ((), found) = try_join(epochs::keep_command(ctx, &fence), found).await?;
     ctx.progress
         .started(BUDGET_STEP, format!("holding the PodDisruptionBudget at {}", command.max_unavailable))
         .await;
-    if let Some(found) = budget::find(ctx, &set).await? {
+    if let Some(found) = found {
         let held = budget::limit(ctx, &found, command.max_unavailable).await?;
         budget::settled(ctx, BUDGET_STEP, &held).await?;
     }

@@ -38,9 +38,10 @@ pub(super) async fn run(ctx: &Context, command: &Adopt) -> Halted<Adopted> {
     let claims = recorded.iter().map(|disk| Key::of(ctx, CLAIM, object::name(&disk.claim)));
     foresee(ctx, claims.chain(recorded.iter().map(|disk| disk.key(ctx))));
     foresee(ctx, [Key::of(ctx, POD, pod), super::stateful_set::key(ctx)]);
-    let volumes = bind::run(ctx, command, &recorded).await?;
+    let handoff = start::handoff(ctx, &change).err_into();
+    let (volumes, handoff) = try_join(bind::run(ctx, command, &recorded), handoff).await?;
     epochs::keep(ctx, &fence).await?;
-    let started = start::run(ctx, START, &change).await?;
+    let started = start::run(ctx, START, &change, &handoff).await?;
     Ok(Adopted {
         pod_uid: started.pod_uid,
         pod_address: started.pod_address,

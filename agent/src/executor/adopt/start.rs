@@ -33,24 +33,28 @@ pub(in crate::executor) struct Started {
 }
 
 /// Patches the slice unless that is done, and waits for the pod.
-pub(in crate::executor) async fn run(ctx: &Context, step: u32, change: &Change) -> Halted<Started> {
+pub(in crate::executor) async fn run(
+    ctx: &Context,
+    step: u32,
+    change: &Change,
+    handoff: &Value,
+) -> Halted<Started> {
     ctx.progress.started(step, format!("taking ordinal {} into the slice", change.ordinal)).await;
-    let set = stateful_set::read(ctx, &change.stateful_set_uid);
-    let (set, handoff) = try_join(set, handoff(ctx, change)).await?;
+    let set = stateful_set::read(ctx, &change.stateful_set_uid).await?;
     let set = match slice_patch::side(&set, change)? {
         slice_patch::Side::After => set,
-        slice_patch::Side::Before => slice_patch::apply(ctx, &set, change, &handoff).await?,
+        slice_patch::Side::Before => slice_patch::apply(ctx, &set, change, handoff).await?,
     };
     let pod = available(ctx, step, change, &set).await?;
     let node = Key::of(ctx, NODE, object::text(&pod, "/spec/nodeName"));
-    let Some(node) = api::read(ctx, &node).await? else {
+    let (found, ()) = try_join(api::read(ctx, &node), peers_unchanged(ctx, step, change, &set)).await?;
+    let Some(node) = found else {
         return Err(Stop::not_ready(format!(
             "{node}, which runs pod {}, does not exist",
             object::name(&pod)
         ))
         .into());
     };
-    peers_unchanged(ctx, step, change, &set).await?;
     ctx.progress.done(step, format!("pod {} is Available", object::name(&pod)));
     Ok(Started {
         pod_uid: object::uid(&pod).to_owned(),
@@ -59,8 +63,8 @@ pub(in crate::executor) async fn run(ctx: &Context, step: u32, change: &Change) 
     })
 }
 
-/// The other pods right before the patch, for the annotation.
-async fn handoff(ctx: &Context, change: &Change) -> Result<Value, Stop> {
+/// The other pods before the patch, for the annotation.
+pub(in crate::executor) async fn handoff(ctx: &Context, change: &Change) -> Result<Value, Stop> {
     let pods = stateful_set::pods(ctx, &change.stateful_set_uid).await?;
     let peers: serde_json::Map<_, _> = pods
         .iter()

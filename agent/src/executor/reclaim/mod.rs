@@ -44,7 +44,8 @@ pub(super) async fn run(ctx: &Context, command: &Reclaim) -> Halted<Reclaimed> {
     }
     let volumes = rebind::run(ctx, &recorded).await?;
     epochs::keep(ctx, &kept).await?;
-    let started = start::run(ctx, START, &change).await?;
+    let handoff = start::handoff(ctx, &change).await?;
+    let started = start::run(ctx, START, &change, &handoff).await?;
     Ok(Reclaimed {
         pod_uid: started.pod_uid,
         pod_address: started.pod_address,

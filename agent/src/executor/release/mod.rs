@@ -69,7 +69,7 @@ pub(super) async fn run(ctx: &Context, command: &Release) -> Halted<Released> {
     let fence = [(command.ordinal, ctx.command.epoch)];
     epochs::keep(ctx, &fence).await?;
     let ran = stop::run(&work).await?;
-    detach::run(&work, &ran).await?;
+    try_join(stop::unused(&work), detach::run(&work, &ran)).await?;
     // The proof took time: claims go only if the fence and the end of the pod still hold (H32).
     try_join(epochs::keep(ctx, &fence), stop::ended(&work, &ran)).await?;
     let volumes = unclaim::run(&work).await?;

@@ -20,7 +20,7 @@ use crate::{
     outcome::Stop,
 };
 
-/// Patches the slice unless that is done, and waits for the pod's end.
+/// Patches the slice unless that is done, and waits for the pod's end. Whether others use the claims is asked apart.
 pub(super) async fn run(work: &Work<'_>) -> Halted<Ran> {
     let (ctx, change) = (work.ctx, &work.change);
     ctx.progress.started(work.steps.pod, format!("taking ordinal {} out of the slice", change.ordinal)).await;
@@ -33,7 +33,7 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Ran> {
         }
     };
     let ran = recorded(work, &set);
-    ended(work, &ran).await?;
+    gone(work, &ran).await?;
     ctx.progress.done(work.steps.pod, format!("pod {} ended", pod(work).name));
     Ok(ran)
 }
@@ -117,8 +117,18 @@ fn recorded(work: &Work<'_>, set: &Value) -> Ran {
 
 /// Waits until the step's condition holds.
 pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
+    let (has_waited, ()) = try_join(gone(work, ran), unused(work)).await?;
+    if has_waited {
+        unused(work).await?;
+    }
+    Ok(())
+}
+
+/// Waits for the end of the pod, as the set's controller says it too; whether there was anything to wait for.
+async fn gone(work: &Work<'_>, ran: &Ran) -> Halted<bool> {
     let (ctx, to) = (work.ctx, &work.change.to);
     let (key, set_key) = (pod(work), stateful_set::key(ctx));
+    let mut has_waited = false;
     let mut wait = Wait::new(ctx, work.steps.pod);
     wait.watch(&key);
     wait.watch(&set_key);
@@ -155,8 +165,9 @@ pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
             None => break,
         };
         wait.pause(message).await?;
+        has_waited = true;
     }
-    unused(work).await
+    Ok(has_waited)
 }
 
 /// What the pod's end waits for, in words (H31).
