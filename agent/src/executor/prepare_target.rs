@@ -1,8 +1,9 @@
 //! `PrepareTarget` (handoff.md section 4, D): a place for the workload, in which nothing can start by mistake.
 //!
 //! Preconditions: no object of the same name that is not ours (H23, by the uids the ledger knows, or by the mark of
-//! this migration on what an interrupted attempt made); our StatefulSet, where there is one, with an empty slice and
-//! the identical template as this API server defaults it (H15).
+//! this migration on what an interrupted attempt made); our StatefulSet, where there is one, with the slice that the
+//! plan saw (empty, unless an earlier migration moved a part) and the identical template as this API server defaults
+//! it (H15).
 //!
 //! Order: namespace; epochs kept; dependencies; a tombstone for every ordinal; then, and only then, the StatefulSet
 //! with an empty slice (H13): a set that somebody scales up by mistake meets the tombstones.
@@ -11,7 +12,7 @@ use ferry_proto::agent::v1::{PrepareTarget, Slice, TargetPrepared};
 use serde_json::{Value, json};
 
 use super::{
-    api::{self, Halt, Halted, Written},
+    api::{self, Halt, Halted, Key, Written},
     dependencies, epochs,
     object::{self, EPOCH, MADE_BY},
     pull, stateful_set, tombstone, travel,
@@ -35,9 +36,6 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
     let (Some(description), Some(slice)) = (&command.description, &command.slice) else {
         return Err(Stop::not_understood("The command lacks the workload's description or the slice").into());
     };
-    if slice.replicas != 0 {
-        return Err(Stop::not_understood("The command asks for a target slice that is not empty").into());
-    }
     let source = object::parse(description.stateful_set.as_ref(), "the StatefulSet")?;
     let kept: Vec<_> = command.epochs.iter().map(|kept| (kept.ordinal, kept.epoch)).collect();
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
@@ -53,7 +51,8 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
         }
     }
     let set = place(ctx, command, &source, slice, epoch).await?;
-    let mut done = format!("{key} stands with an empty slice and {} ordinals' tombstones", kept.len());
+    let stands = object::slice_text(&object::slice(&set));
+    let mut done = format!("{key} stands with {stands} and {} ordinals' tombstones", kept.len());
     if let Some(images) = pull::run(ctx, STEP, &set).await? {
         done = format!("{done}; {images}");
     }
@@ -73,6 +72,14 @@ async fn place(
     let mut wanted = travel::stateful_set(source, &ctx.command.namespace, slice.start, epoch);
     object::mark(&mut wanted, &ctx.command.migration);
     let Some(found) = api::read(ctx, &key).await? else {
+        if slice.replicas != 0 {
+            return Err(Stop::conflict(format!(
+                "{key} does not exist here any more, expected it to run {}. Its disks' claims and PersistentVolumes say \
+                 what becomes of them",
+                object::slice_text(slice)
+            ))
+            .into());
+        }
         return match api::create(ctx, &key, &wanted).await? {
             Written::Done(set) => kept(set),
             other => Err(dependencies::not_created(&key, &other)),
@@ -88,16 +95,32 @@ async fn place(
         ))
         .into());
     }
-    let running = object::number(&found, "/status/replicas");
-    if object::slice(&found).replicas != 0 || running != 0 || object::is_ending(&found) {
-        return Err(Stop::conflict(format!(
-            "{key} runs {} here ({running} pods), expected an empty slice. Scale it to 0 once its pods are not needed",
-            object::slice_text(&object::slice(&found))
-        ))
-        .into());
-    }
+    expected(&key, &found, slice)?;
     identical(ctx, &wanted, &found).await?;
     mark(ctx, found, epoch).await
+}
+
+/// The set runs what the plan saw: nothing, or the ordinals that an earlier migration of a part has moved.
+fn expected(key: &Key, found: &Value, slice: &Slice) -> Result<(), Stop> {
+    let runs = object::slice(found);
+    let pods = object::number(found, "/status/replicas");
+    let is_as_seen =
+        if slice.replicas == 0 { runs.replicas == 0 && pods == 0 } else { object::same_slice(&runs, slice) };
+    if is_as_seen && !object::is_ending(found) {
+        return Ok(());
+    }
+    Err(Stop::conflict(if slice.replicas == 0 {
+        format!(
+            "{key} runs {} here ({pods} pods), expected an empty slice. Scale it to 0 once its pods are not needed",
+            object::slice_text(&runs)
+        )
+    } else {
+        format!(
+            "{key} runs {} here, expected {}: somebody scaled it since the plan was made. Plan again",
+            object::slice_text(&runs),
+            object::slice_text(slice)
+        )
+    }))
 }
 
 /// H2: an old API server drops `ordinals` silently.
