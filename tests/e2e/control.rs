@@ -23,6 +23,7 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("control::rollback_in_each_step", |stage| rollbacks(stage).boxed_local()),
     ("control::pause_in_each_step", |stage| pauses(stage).boxed_local()),
     ("control::a_pause_stops_between_ordinals_and_a_finish_ends_it", |stage| between(stage).boxed_local()),
+    ("control::a_part_moves_and_the_rest_follows_later", |stage| parts(stage).boxed_local()),
 ];
 
 /// Time for a migration to reach a step, and to come to rest after what was asked.
@@ -131,6 +132,28 @@ async fn between(stage: &Stage) -> Result<()> {
         let left = stage.world.cluster("east")?.kubectl(&names(&etcd, kind)).await?;
         ensure!(left.is_empty(), "east still has {kind} {left}");
     }
+    let outcome = crossing.end().await?;
+    ensure!(outcome.is_clean() && outcome.handoffs == 3, "not clean: {outcome:#?}");
+    Ok(())
+}
+
+async fn parts(stage: &Stage) -> Result<()> {
+    let etcd = Etcd { namespace: "parts".into(), name: "trio".into(), ..Etcd::default() };
+    let crossing = Crossing::begin(&stage.world, "east", &etcd).await?;
+    let set = format!("statefulset/{}", etcd.name);
+    let migrate = ["migrate", "-n", &etcd.namespace, &set, "--to", "west", "--yes"];
+    for part in [&["--from", "east", "--ordinals", "2"][..], &["--from", "east"]] {
+        ferry(stage, &[&migrate, part].concat()).await?;
+    }
+    for (cluster, pods) in [("east", ""), ("west", "trio-0 trio-1 trio-2")] {
+        let listed = stage.world.cluster(cluster)?.kubectl(&names(&etcd, "pods")).await?;
+        ensure!(listed == pods, "{cluster} runs {listed:?}, expected {pods:?}");
+    }
+    let listed = stage.ferry.cli().run(&["get", "-n", &etcd.namespace, "-o", "json"]).await?.success()?;
+    let last = listed.json()?["items"][0]["id"].as_str().context("no migration")?.to_owned();
+    ferry(stage, &["finish", &last, "--accept"]).await?;
+    let left = stage.world.cluster("east")?.kubectl(&names(&etcd, "persistentvolumeclaims")).await?;
+    ensure!(left.is_empty(), "tombstones of the first part stay in east: {left}");
     let outcome = crossing.end().await?;
     ensure!(outcome.is_clean() && outcome.handoffs == 3, "not clean: {outcome:#?}");
     Ok(())

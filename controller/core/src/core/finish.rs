@@ -5,6 +5,8 @@
 //! source that is silent longer is not given up, and the next request joins. What was found is kept with the
 //! migration, also when somebody has made the StatefulSet anew: that is what a certificate is for.
 
+use std::collections::BTreeMap;
+
 use crate::command::{Command, CommandBody};
 use crate::effect::Effect;
 use crate::entry::Entry;
@@ -233,8 +235,21 @@ fn wrong_kind(cluster: &ClusterName, found: &str) -> String {
 }
 
 fn moved(migration: &Migration, ordinal: Ordinal, known: &OrdinalRecord) -> FinishedOrdinal {
-    let claims = migration.claims.get(&ordinal).cloned().unwrap_or_default();
+    let claims = claim_names(&migration.claims, ordinal);
     FinishedOrdinal { ordinal, epoch: known.epoch, claims, volumes: known.volumes.clone() }
+}
+
+/// Names of an ordinal's claims. One that an earlier migration moved is not in this one's record; its claims are named
+/// like its neighbours', but for the ordinal at the end (StatefulSets, stable storage).
+fn claim_names(known: &BTreeMap<Ordinal, Vec<String>>, ordinal: Ordinal) -> Vec<String> {
+    if let Some(names) = known.get(&ordinal).filter(|names| !names.is_empty()) {
+        return names.clone();
+    }
+    let alike = |(neighbour, names): (&Ordinal, &Vec<String>)| -> Vec<String> {
+        let bare = names.iter().filter_map(|name| name.strip_suffix(&format!("-{neighbour}")));
+        bare.map(|name| format!("{name}-{ordinal}")).collect()
+    };
+    known.iter().map(alike).find(|names| !names.is_empty()).unwrap_or_default()
 }
 
 /// Names of an ordinal's claims.

@@ -110,6 +110,9 @@ fn the_rest_follows_later_or_comes_back_alone() {
         assert_eq!(runs(world.cluster("west")), [1, 2, 3, 4]);
         let last = world.migration().id.to_string();
         assert!(finish(&mut world, &last, false).unwrap().found.stateful_set_gone);
+        assert_eq!(world.cluster("east").tombstones().len(), 4);
+        // Those of the first part too, which the last migration never moved.
+        assert_eq!(finish(&mut world, &last, true).unwrap().found.tombstones, [""; 0]);
     }
 }
 

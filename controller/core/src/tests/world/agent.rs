@@ -160,11 +160,14 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
             let target = *target;
             writes.push(Box::new(move |cluster| cluster.unprepare(target)));
         }
-        CommandBody::Finish { accept, .. } => {
+        CommandBody::Finish { accept, ordinals, .. } => {
             expect(slice.is_empty() && cluster.pods.is_empty(), "replicas are here")?;
             writes.push(Box::new(|cluster| cluster.set = None));
             if *accept {
-                writes.push(Box::new(|cluster| cluster.claims.retain(|_, claim| claim.volume.is_some())));
+                let named: Vec<String> = ordinals.iter().flat_map(|of| of.claims.clone()).collect();
+                let stays =
+                    move |name: &String, claim: &Claim| claim.volume.is_some() || !named.contains(name);
+                writes.push(Box::new(move |cluster| cluster.claims.retain(|name, claim| stays(name, claim))));
             }
         }
         CommandBody::Retire { ordinal, volumes } => {
