@@ -261,6 +261,13 @@ impl AdminService for Admin {
         Ok(Response::new(storage::list_maps(self, request).await?))
     }
 
+    async fn probe_storage(
+        &self,
+        request: Request<wire::ProbeStorageRequest>,
+    ) -> Result<Response<wire::ProbeStorageResponse>, Status> {
+        Ok(Response::new(storage::probe(self, request).await?))
+    }
+
     type WatchStream = Pin<Box<dyn Stream<Item = Result<wire::WatchResponse, Status>> + Send>>;
 
     async fn watch(

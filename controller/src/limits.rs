@@ -87,6 +87,8 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for a plan: two agents inspect their clusters. Longer than the core's own deadline for them, so that its word
 /// on who was silent is the answer.
 pub const PLAN_TIMEOUT: Duration = Duration::from_secs(70);
+/// Time for a probe of storage: all its parts, as the core bounds them.
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(16 * 60 + 10);
 /// Time for the loop to say what there is, in numbers; one that takes longer is not ready.
 pub const MEASURE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long such numbers are given again to whoever asks meanwhile.

@@ -109,6 +109,7 @@ fn code_of(rejection: &Rejection) -> Code {
         | Rejection::AlreadyRollingBack(_)
         | Rejection::NotCompleted(_)
         | Rejection::ClusterRefused(_)
+        | Rejection::ProbeFailed(_)
         | Rejection::VolumeConflict(_)
         | Rejection::WorldChanged(_)
         | Rejection::PlanExpired(_)

@@ -18,7 +18,7 @@ pub use admin::{
 };
 pub use check::Error;
 pub use command::{command, governed, mirror};
-pub use control::{audit_page, audit_query, domain, domain_request, map, map_request};
+pub use control::{audit_page, audit_query, domain, domain_request, map, map_request, probe_request};
 pub use evidence::{outcome, progress};
 pub use inventory::{endpoints, health, inventory, mirror_applied, resync};
 

@@ -9,6 +9,7 @@ mod control;
 mod crossing;
 mod kill;
 mod observe;
+mod probe;
 mod refusal;
 mod stage;
 
@@ -30,6 +31,7 @@ fn main() -> Result<ExitCode> {
     let cases = [
         bad_input::CASES,
         refusal::CASES,
+        probe::CASES,
         bad_input::LATE,
         crossing::CASES,
         control::CASES,

@@ -96,6 +96,7 @@ fn ordinal(command: &Command) -> Option<u32> {
         | Body::PrepareTarget(_)
         | Body::Settle(_)
         | Body::Unprepare(_)
-        | Body::Finish(_) => None,
+        | Body::Finish(_)
+        | Body::Probe(_) => None,
     }
 }

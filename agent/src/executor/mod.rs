@@ -30,6 +30,7 @@ mod object;
 mod originals;
 mod prepare_source;
 mod prepare_target;
+mod probe;
 mod pull;
 mod reclaim;
 mod release;
@@ -80,6 +81,7 @@ async fn attempt(ctx: &Context, body: &Body) -> Halted<Evidence> {
         Body::Fence(command) => Evidence::Fenced(fence::run(ctx, command).await?),
         Body::Reclaim(command) => Evidence::Reclaimed(reclaim::run(ctx, command).await?),
         Body::Unprepare(command) => Evidence::Unprepared(unprepare::run(ctx, command).await?),
+        Body::Probe(command) => Evidence::Probed(probe::run(ctx, command).await?),
         Body::Finish(command) => Evidence::Finished(finish::run(ctx, command).await?),
         Body::InspectSource(_) | Body::InspectTarget(_) => {
             return Err(

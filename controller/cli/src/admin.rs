@@ -54,6 +54,8 @@ pub(crate) enum Call {
     SetStorage,
     /// Storage domains and mappings.
     Storage,
+    /// Probe the storage between two clusters.
+    Probe,
 }
 
 impl Call {
@@ -61,7 +63,9 @@ impl Call {
     pub(crate) fn role(self) -> &'static str {
         match self {
             Self::CreateToken | Self::SetStorage => "admin",
-            Self::Start | Self::Pause | Self::Resume | Self::Rollback | Self::Finish => "operator",
+            Self::Start | Self::Pause | Self::Resume | Self::Rollback | Self::Finish | Self::Probe => {
+                "operator"
+            }
             _ => "viewer",
         }
     }
@@ -87,6 +91,7 @@ impl fmt::Display for Call {
             Self::Audit => "reading the audit log",
             Self::SetStorage => "changing what is known of storage",
             Self::Storage => "asking about storage",
+            Self::Probe => "probing the storage",
         })
     }
 }

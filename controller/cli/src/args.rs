@@ -14,7 +14,7 @@ use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser, Subcommand, Va
 
 pub(crate) use control::{Audit, Choice, Describe, Finish, Pause, Resume, Rollback, Runbook};
 pub(crate) use local::{Completion, Man, Shell};
-pub(crate) use storage::{Between, DomainVerb, MapVerb, StorageVerb};
+pub(crate) use storage::{Between, DomainVerb, MapVerb, ProbeArgs, StorageVerb};
 
 use crate::{limits::CALL_TIMEOUT_TEXT, shape::Order};
 

@@ -167,6 +167,7 @@ fn refused(call: Call) -> &'static str {
         Call::Resume => "the migration was not resumed",
         Call::Rollback => "the migration is not rolled back",
         Call::Finish => "the migration was not finished",
+        Call::Probe => "the disk was not seen to cross",
         _ => "refused",
     }
 }

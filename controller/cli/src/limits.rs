@@ -27,6 +27,8 @@ pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(10);
 pub(crate) const RETRY_GIVE_UP: Duration = Duration::from_secs(15 * 60);
 /// How often a running watch looks whether its certificate is due for renewal.
 pub(crate) const RENEWAL_INTERVAL: Duration = Duration::from_secs(60);
+/// Time for a probe of storage; the controller gives up sooner.
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(17 * 60);
 /// Attempts to start a migration when the connection breaks before the answer; an exact retry is safe.
 pub(crate) const START_ATTEMPTS: u32 = 5;
 /// Largest message taken from the controller, in bytes: a plan of a thousand ordinals with every API write.

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 pub(crate) use control::{
-    AuditPage, AuditRecord, Certificate, Check, CheckReport, Control, StorageDomain, StorageMap, Verdict,
+    AuditPage, AuditRecord, Certificate, Check, CheckReport, Control, StorageDomain, StorageMap,
+    StorageProbe, Verdict,
 };
 pub(crate) use plan::{Deadline, Finding, Order, Plan, PlannedVolume, PlannedWrite, Severity};
 

@@ -10,7 +10,7 @@ mod control;
 use ferry_proto::admin::v1 as pb;
 use jiff::Timestamp;
 
-pub(crate) use control::{audit, storage_domain, storage_map, storage_map_of};
+pub(crate) use control::{audit, storage_domain, storage_map, storage_map_of, storage_probe};
 
 use crate::{error::Failure, shape, steps};
 

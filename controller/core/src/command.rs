@@ -31,6 +31,35 @@ pub struct Command {
     pub body: CommandBody,
 }
 
+/// One part of a probe of the storage between two clusters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Which.
+    pub part: ProbePart,
+    /// StorageClass there.
+    pub storage_class: String,
+    /// Image of the pod that writes or reads.
+    pub image: String,
+    /// What is written.
+    pub nonce: String,
+    /// To read: the PersistentVolume, from the evidence of making it.
+    pub volume: Option<Manifest>,
+    /// How long a pod or a provisioner may take, in milliseconds.
+    pub patience_ms: u64,
+}
+
+/// Which part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProbePart {
+    /// Made, written, detached.
+    Make,
+    /// Read in the other cluster, and let go of.
+    Read,
+    /// Removed where it was made.
+    Remove,
+}
+
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -188,6 +217,8 @@ pub enum CommandBody {
         /// How long to see that nothing makes the StatefulSet anew, in milliseconds.
         watch_ms: u32,
     },
+    /// K6: a scratch disk of our own, named by the workload.
+    Probe(Box<Probe>),
 }
 
 impl CommandBody {
@@ -208,6 +239,7 @@ impl CommandBody {
             Self::Reclaim { .. } => "reclaim",
             Self::Unprepare { .. } => "unprepare",
             Self::Finish { .. } => "finish",
+            Self::Probe(_) => "probe",
         }
     }
 }

@@ -194,6 +194,31 @@ pub enum Request {
     },
     /// The mappings that were set.
     ListStorageMaps,
+    /// Try whether a disk of one cluster can be read in another. Answered when both clusters have, within
+    /// [`crate::limits::PROBE_DEADLINE_MS`].
+    ProbeStorage {
+        /// What to try.
+        asked: ProbeRequest,
+        /// Identity of who asks, for the record.
+        by: String,
+    },
+}
+
+/// A probe of the storage between two clusters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// The cluster that makes the disk.
+    pub from: ClusterName,
+    /// The cluster that reads it.
+    pub to: ClusterName,
+    /// Namespace of claims and pods.
+    pub namespace: String,
+    /// StorageClass in the first.
+    pub from_class: String,
+    /// StorageClass in the second.
+    pub to_class: String,
+    /// Image of the pods.
+    pub image: String,
 }
 
 /// What to move, and where.

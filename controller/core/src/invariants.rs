@@ -187,6 +187,7 @@ fn check_command(
     let fits = match &command.body {
         CommandBody::InspectSource { .. }
         | CommandBody::InspectTarget { .. }
+        | CommandBody::Probe(_)
         | CommandBody::Finish { .. } => false,
         CommandBody::Fence { ordinal, .. } | CommandBody::Reclaim { ordinal, .. } => {
             epochs_fit(*ordinal)? && undo_fits(work, &of(*ordinal)?.custody, side, &command.body)

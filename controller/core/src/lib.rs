@@ -27,6 +27,7 @@ pub mod migration;
 pub mod observed;
 pub mod plan;
 mod planner;
+mod probe;
 pub mod rejection;
 pub mod reply;
 pub mod slice;

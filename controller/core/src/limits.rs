@@ -20,6 +20,10 @@ pub const INSPECTIONS: usize = 64;
 pub const INSPECTION_DEADLINE_MS: u64 = 60_000;
 /// A finish that is not answered by the source's agent within this time is rejected as silent; it goes on there.
 pub const FINISH_DEADLINE_MS: u64 = 60_000;
+/// A probe of storage, all its parts, is given up after this long.
+pub const PROBE_DEADLINE_MS: u64 = 16 * 60 * 1000;
+/// Probes of storage at once.
+pub const PROBES: usize = 8;
 /// How long the source is watched after its StatefulSet went, to see that nothing makes it anew.
 pub const FINISH_WATCH_MS: u32 = 10_000;
 /// Storage domains and mappings that can be set; more are refused as busy.
@@ -85,6 +89,10 @@ pub const RECLAIM_TIMEOUT_MS: u64 = 10 * 60 * 1000;
 pub const UNPREPARE_TIMEOUT_MS: u64 = 5 * 60 * 1000;
 /// Time an agent has for a finish.
 pub const FINISH_TIMEOUT_MS: u64 = 50_000;
+/// Time an agent has for one part of a probe.
+pub const PROBE_TIMEOUT_MS: u64 = 5 * 60 * 1000;
+/// Of that, what a pod or a provisioner may take; the rest is for taking away what was made.
+pub const PROBE_PATIENCE_MS: u64 = 2 * 60 * 1000;
 /// Time an agent has for settling.
 pub const SETTLE_TIMEOUT_MS: u64 = 60_000;
 

@@ -10,6 +10,7 @@ use crate::core::Action;
 use crate::facts::{EndpointsReport, Health, InventoryWorkload, KeptEpoch};
 use crate::ids::{ClusterName, MigrationId, Ordinal, RequestId, ServiceName, Session, Workload};
 use crate::inspection::Inspection;
+use crate::probe::Probing;
 use crate::time::Millis;
 
 /// What attached agents say now.
@@ -19,6 +20,8 @@ pub struct Observed {
     pub(crate) clusters: BTreeMap<ClusterName, ObservedCluster>,
     /// Requests that wait for agents, by their number.
     pub(crate) inspections: BTreeMap<u64, Inspection>,
+    /// Probes of storage, by their number.
+    pub(crate) probes: BTreeMap<u64, Probing>,
     /// What requests without an answer are about to change, for the audit log.
     pub(crate) actions: BTreeMap<RequestId, Action>,
     /// Requests that wait for a source to be finished.

@@ -70,6 +70,9 @@ pub enum Rejection {
     /// The cluster refused, and only a person can help.
     #[error("{0}")]
     ClusterRefused(String),
+    /// A disk of one cluster could not be made, read in the other, or removed.
+    #[error("{0}")]
+    ProbeFailed(String),
     /// A name or a value in the request cannot be.
     #[error("{0}")]
     Invalid(String),
@@ -100,6 +103,7 @@ impl Rejection {
             Self::AlreadyRollingBack(_) => "already-rolling-back",
             Self::NotCompleted(_) => "not-completed",
             Self::ClusterRefused(_) => "cluster-refused",
+            Self::ProbeFailed(_) => "probe-failed",
             Self::Invalid(_) => "invalid",
         }
     }
@@ -128,6 +132,7 @@ impl Rejection {
             | Self::AlreadyRollingBack(_)
             | Self::NotCompleted(_)
             | Self::ClusterRefused(_)
+            | Self::ProbeFailed(_)
             | Self::Invalid(_) => false,
         }
     }

@@ -35,6 +35,13 @@ pub enum Reply {
     StorageDomains(Vec<StorageDomain>),
     /// The mappings of StorageClasses as they are now, by clusters, namespace and class.
     StorageMaps(Vec<StorageMap>),
+    /// A scratch disk was made in one cluster and read in another: its name, and what was done.
+    StorageProbed {
+        /// Name of its objects.
+        name: String,
+        /// In order.
+        steps: Vec<String>,
+    },
     /// It is refused, and why.
     Rejected(Rejection),
 }

@@ -5,7 +5,7 @@
 //! Changes are for admins, lists for everybody with a role: the table in `authz` says so, not this file.
 
 use ferry_core::{Rejection, Reply, input::Request as Ask};
-use ferry_proto::admin::v1 as wire;
+use ferry_proto::admin::v1::{self as wire, probe_storage_response::Result as Probed};
 use tonic::Request;
 
 use super::{Admin, identity};
@@ -70,4 +70,22 @@ pub(super) async fn list_maps(
         return Err(Failure::Contradiction);
     };
     Ok(wire::ListStorageMapsResponse { maps: maps.into_iter().map(translate::map).collect() })
+}
+
+pub(super) async fn probe(
+    admin: &Admin,
+    request: Request<wire::ProbeStorageRequest>,
+) -> Result<wire::ProbeStorageResponse, Failure> {
+    let by = identity(&request)?;
+    let asked = translate::probe_request(request.into_inner())?;
+    let ask = Ask::ProbeStorage { asked, by };
+    let result = match admin.handle.ask(ask, limits::PROBE_TIMEOUT).await? {
+        Reply::StorageProbed { name, steps } => Probed::Probe(wire::StorageProbe { name, steps }),
+        Reply::Rejected(rejection @ (Rejection::Busy(_) | Rejection::ClusterNotAttached(_))) => {
+            return Err(rejection.into());
+        }
+        Reply::Rejected(rejection) => Probed::Rejection(translate::rejection(&rejection)),
+        _ => return Err(Failure::Contradiction),
+    };
+    Ok(wire::ProbeStorageResponse { result: Some(result) })
 }

@@ -50,6 +50,7 @@ const TABLE: &[(&str, Who)] = &[
     ("/ferry.admin.v1.AdminService/AddStorageMap", Who::AtLeast(Role::Admin)),
     ("/ferry.admin.v1.AdminService/RemoveStorageMap", Who::AtLeast(Role::Admin)),
     ("/ferry.admin.v1.AdminService/ListStorageMaps", Who::AtLeast(Role::Viewer)),
+    ("/ferry.admin.v1.AdminService/ProbeStorage", Who::AtLeast(Role::Operator)),
 ];
 
 /// Every row: path and who may call it.

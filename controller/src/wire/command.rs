@@ -6,6 +6,7 @@
 
 use ferry_core::{
     Command, CommandBody, Epoch, ServiceName, VolumeId,
+    command::{Probe, ProbePart},
     facts::{Endpoint, EndpointPort, FinishedOrdinal, Mirror},
 };
 use ferry_proto::agent::v1::{self as wire, command::Body};
@@ -146,7 +147,19 @@ fn body_of(from: CommandBody) -> Body {
             accept,
             watch_ms,
         }),
+        CommandBody::Probe(from) => Body::Probe(probe(*from)),
     }
+}
+
+fn probe(from: Probe) -> wire::Probe {
+    let Probe { part, storage_class, image, nonce, volume, patience_ms } = from;
+    let part = match part {
+        ProbePart::Make => wire::ProbePart::Make,
+        ProbePart::Read => wire::ProbePart::Read,
+        ProbePart::Remove => wire::ProbePart::Remove,
+    };
+    let volume = volume.and_then(to_manifest);
+    wire::Probe { part: part.into(), storage_class, image, nonce, volume, patience_ms }
 }
 
 fn finished_ordinal(from: FinishedOrdinal) -> wire::FinishedOrdinal {

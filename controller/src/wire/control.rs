@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ferry_core::{
-    Certificate, ClusterName, Control, MigrationId, Ordinal, StorageDomain, StorageMap,
+    Certificate, ClusterName, Control, MigrationId, Ordinal, StorageDomain, StorageMap, input::ProbeRequest,
     limits as core_limits, migration::step_name,
 };
 use ferry_proto::admin::v1 as wire;
 
 use super::{
     admin::{optional, unix_ms},
-    check::{Error, driver, label, name, optional_name},
+    check::{Error, driver, label, name, optional_name, some_identifier},
 };
 use crate::{
     event_loop::{AuditPage, AuditQuery},
@@ -177,3 +177,15 @@ pub fn map_request(from: Option<wire::StorageMap>, removal: bool) -> Result<Stor
 #[cfg(test)]
 #[path = "control_tests.rs"]
 mod tests;
+
+/// A probe of the storage between two clusters.
+pub fn probe_request(from: wire::ProbeStorageRequest) -> Result<ProbeRequest, Error> {
+    Ok(ProbeRequest {
+        from: ClusterName(label("from", from.from)?),
+        to: ClusterName(label("to", from.to)?),
+        namespace: label("namespace", from.namespace)?,
+        from_class: name("from_class", from.from_class)?,
+        to_class: name("to_class", from.to_class)?,
+        image: some_identifier("image", from.image)?,
+    })
+}

@@ -7,9 +7,9 @@
 use ferry_core::{
     CommandId, Epoch,
     facts::{
-        Adopted, Fenced, Finished, Held, Outcome, OutcomeResult, Progress, Reclaimed, Refusal, RefusalCode,
-        Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport, Unknown,
-        Unprepared,
+        Adopted, Fenced, Finished, Held, Outcome, OutcomeResult, Probed, Progress, Reclaimed, Refusal,
+        RefusalCode, Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared,
+        TargetReport, Unknown, Unprepared,
     },
 };
 use ferry_proto::agent::v1::{self as wire, outcome::Result as Wire};
@@ -108,6 +108,12 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             OutcomeResult::Unprepared(Unprepared { left: lines("unprepared.left", from.left)? })
         }
         Wire::Finished(from) => OutcomeResult::Finished(finished(from)?),
+        Wire::Probed(from) => OutcomeResult::Probed(Box::new(Probed {
+            volume: objects::manifest(from.volume)?,
+            read: message("probed.read", from.read)?,
+            problem: message("probed.problem", from.problem)?,
+            left: lines("probed.left", from.left)?,
+        })),
         Wire::Refusal(from) => OutcomeResult::Refusal(Refusal {
             code: refusal_code(from.code)?,
             message: message("refusal.message", from.message)?,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use ferry_proto::agent::v1::{
     self as wire, Adopt, Adopted, ClaimedVolume, Command, Description, Endpoint, EndpointsReport, Held,
-    Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Manifest, NodeIdentity, OrdinalVolumes,
+    Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Manifest, NodeIdentity, OrdinalVolumes, Probed,
     Release, Released, Resync, Retired, Settled, Slice, SourcePrepared, SourceReport, TargetPrepared,
     TargetReport, Workload, command::Body, outcome::Result as Evidence,
 };
@@ -240,6 +240,7 @@ impl Cluster {
             Body::Reclaim(reclaim) => self.reclaim(reclaim, epoch)?,
             Body::Unprepare(unprepare) => self.unprepare(&unprepare),
             Body::Finish(finish) => self.finish(&finish),
+            Body::Probe(_) => Evidence::Probed(Probed::default()),
         })
     }
 

@@ -16,7 +16,7 @@ use crate::world::{Cluster, Process, Spec, World};
 /// Where the manifests lie.
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/agent");
 /// Those of them that say who the agent is and what it may do; the rest runs it as a pod.
-const PERMISSIONS: [&str; 4] = ["namespace.yaml", "observe.yaml", "move.yaml", "secrets.yaml"];
+const PERMISSIONS: [&str; 5] = ["namespace.yaml", "observe.yaml", "move.yaml", "secrets.yaml", "probe.yaml"];
 /// Namespace and name of the agent's service account.
 const NAMESPACE: &str = "ferry-system";
 const ACCOUNT: &str = "ferry-agent";

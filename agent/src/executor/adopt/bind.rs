@@ -95,7 +95,7 @@ async fn make_volume(ctx: &Context, command: &Adopt, disk: &Recorded, claim: &Ke
 }
 
 /// What the volume's class in this cluster says of the source's zones; nothing for a volume that names none.
-async fn topology(ctx: &Context, volume: &Value) -> Result<Topology, Stop> {
+pub(in crate::executor) async fn topology(ctx: &Context, volume: &Value) -> Result<Topology, Stop> {
     let name = object::text(volume, "/spec/storageClassName");
     if name.is_empty() || !Topology::concerns(volume) {
         return Ok(Topology::default());

@@ -6,11 +6,12 @@
 
 use ferry_proto::admin::v1::{
     self as pb, finish_migration_response::Result as Finished, pause_migration_response::Result as Paused,
-    resume_migration_response::Result as Resumed, rollback_migration_response::Result as RolledBack,
+    probe_storage_response::Result as Probed, resume_migration_response::Result as Resumed,
+    rollback_migration_response::Result as RolledBack,
 };
 
 use super::{Admin, Call, absent, rejected};
-use crate::{error::Failure, shape, wire};
+use crate::{error::Failure, limits, shape, wire};
 
 impl Admin {
     /// Stops a migration at its next safe point.
@@ -106,6 +107,19 @@ impl Admin {
         let call = self.client.list_storage_maps(pb::ListStorageMapsRequest {});
         let answer = self.session.finish(Call::Storage, self.at_most, call).await?;
         Ok(answer.maps.into_iter().map(wire::storage_map).collect())
+    }
+
+    /// Makes a scratch disk in one cluster, reads it in the other, and removes it.
+    pub(crate) async fn probe_storage(
+        &mut self,
+        request: pb::ProbeStorageRequest,
+    ) -> Result<shape::StorageProbe, Failure> {
+        let call = self.client.probe_storage(request);
+        match self.session.finish(Call::Probe, limits::PROBE_TIMEOUT, call).await?.result {
+            Some(Probed::Probe(probe)) => Ok(wire::storage_probe(&probe)),
+            Some(Probed::Rejection(no)) => Err(rejected(Call::Probe, no)),
+            None => Err(absent("result")),
+        }
     }
 }
 

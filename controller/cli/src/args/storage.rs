@@ -18,6 +18,36 @@ pub(crate) enum StorageVerb {
     /// Which StorageClass of one cluster stands for one of another
     #[command(subcommand)]
     Map(MapVerb),
+    /// Try whether a disk made in one cluster can be read in another
+    Probe(ProbeArgs),
+}
+
+/// `ferry storage probe`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A small disk of the class is made in --from, written by a pod, and detached; then it is attached and read by a pod in --to, \
+let go of, and deleted where it was made. Claims, pods and volumes are of the probe's own, with the label ferry.dev/probe, \
+in a namespace (-n) that both clusters have; no workload is touched. The agents need the rights of deploy/agent/probe.yaml.
+
+Example:
+  $ferry storage probe --from east --to west -n default --storage-class fast=premium --image busybox:1.36")]
+pub(crate) struct ProbeArgs {
+    /// The cluster that makes the disk
+    #[arg(long)]
+    pub(crate) from: String,
+    /// The cluster that reads it
+    #[arg(long)]
+    pub(crate) to: String,
+    /// StorageClass of --from, and that of --to where it has another name
+    #[arg(long, value_name = "CLASS[=CLASS]", value_parser = parse_classes)]
+    pub(crate) storage_class: (String, String),
+    /// Image of the pods, as the nodes of both clusters pull it; it has sh, cat and sync
+    #[arg(long)]
+    pub(crate) image: String,
+}
+
+fn parse_classes(text: &str) -> Result<(String, String), String> {
+    if text.contains('=') { parse_class(text) } else { parse_class(&format!("{text}={text}")) }
 }
 
 /// `ferry storage domain`.

@@ -1,12 +1,14 @@
-//! `ferry storage`: domains, and mappings of StorageClasses.
+//! `ferry storage`: domains, mappings of StorageClasses, and the probe of what two clusters share.
 //!
 //! What is set holds for plans to come; a plan shows the mappings that it uses. After a change what was set is said in one
 //! line, and nothing is listed: `list` does that. The role admin may set, any role may look.
 //! Whether the names exist is not asked.
 
+use ferry_proto::admin::v1::ProbeStorageRequest;
+
 use crate::{
     admin::Admin,
-    args::{Between, DomainVerb, MapVerb, StorageVerb},
+    args::{Between, DomainVerb, MapVerb, ProbeArgs, StorageVerb},
     error::Failure,
     run::Context,
     shape::{List, StorageDomain, StorageMap},
@@ -18,7 +20,24 @@ pub(crate) async fn run(context: &Context, verb: StorageVerb) -> Result<(), Fail
     match verb {
         StorageVerb::Domain(verb) => domain(context, &mut admin, verb).await,
         StorageVerb::Map(verb) => map(context, &mut admin, verb).await,
+        StorageVerb::Probe(args) => probe(context, &mut admin, args).await,
     }
+}
+
+async fn probe(context: &Context, admin: &mut Admin, args: ProbeArgs) -> Result<(), Failure> {
+    let ProbeArgs { from, to, storage_class: (from_class, to_class), image } = args;
+    let namespace = context.global.namespace.clone().unwrap_or_else(|| "default".to_owned());
+    context.note(&format!(
+        "Making a disk of {from_class} in {from}, namespace {namespace}, to be read in {to}; this may take minutes."
+    ));
+    let verdict = format!("A disk of {from_class} made in {from} was read in {to}.");
+    let request = ProbeStorageRequest { from, to, namespace, from_class, to_class, image };
+    let probe = admin.probe_storage(request).await?;
+    if context.is_json() {
+        return terminal::json(&probe, false);
+    }
+    let steps: String = probe.steps.iter().map(|step| format!("- {step}\n")).collect();
+    terminal::out(&format!("{steps}{verdict}\n"))
 }
 
 async fn domain(context: &Context, admin: &mut Admin, verb: DomainVerb) -> Result<(), Failure> {

@@ -125,6 +125,16 @@ pub(crate) struct StorageMap {
     pub(crate) to_class: String,
 }
 
+/// A scratch disk that was made in one cluster and read in another.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StorageProbe {
+    /// Name of its objects.
+    pub(crate) name: String,
+    /// What was done, in order.
+    pub(crate) steps: Vec<String>,
+}
+
 /// How one check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -85,3 +85,11 @@ pub(crate) fn storage_map_of(from: shape::StorageMap) -> pb::StorageMap {
     let shape::StorageMap { from, to, namespace, from_class, to_class } = from;
     pb::StorageMap { from, to, namespace, from_class, to_class }
 }
+
+/// A probe that came through.
+pub(crate) fn storage_probe(from: &pb::StorageProbe) -> shape::StorageProbe {
+    shape::StorageProbe {
+        name: clean(&from.name),
+        steps: from.steps.iter().map(|step| clean(step)).collect(),
+    }
+}

@@ -186,6 +186,24 @@ async fn storage_is_set_and_listed() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_probe_says_what_was_done_or_ends_with_three() -> Result<()> {
+    let (controller, person) = ready("role/operator/alice").await?;
+    let line = ["storage", "probe", "--from", "east", "--to", "west", "--image", "tool:1", "--storage-class"];
+    let done = person.run(&[&line[..], &["fast"]].concat()).await?;
+    let expected =
+        "- a disk of fast was made in east\n- read in west\nA disk of fast made in east was read in west.\n";
+    assert_eq!((done.code, done.out.as_str()), (0, expected));
+    assert!(done.err.contains("in east, namespace default, to be read in west"), "{done:?}");
+    let json = person.run(&[&line[..], &["fast", "-o", "json"]].concat()).await?;
+    let value: serde_json::Value = serde_json::from_str(&json.out)?;
+    assert_eq!(value["steps"][1], "read in west");
+    let failed = person.run(&[&line[..], &["fast=slow"]].concat()).await?;
+    failed.failed_with(3, &["the disk was not seen to cross: probe-failed", "no such disk"]);
+    assert_eq!(controller.calls("probe"), 3);
+    Ok(())
+}
+
 fn cluster(name: &str) -> admin::Cluster {
     admin::Cluster {
         name: name.into(),

@@ -91,6 +91,12 @@ impl Step<'_> {
                 let subject = format!("{} to {}", map.from, map.to);
                 Action::new(by, "remove-storage-map", subject).with(map.from_class.clone())
             }
+            Request::ProbeStorage { asked, by } => {
+                let subject = format!("{} to {}", asked.from, asked.to);
+                let words =
+                    format!("{}, {} there, namespace {}", asked.from_class, asked.to_class, asked.namespace);
+                Action::new(by, "probe-storage", subject).with(words)
+            }
             Request::CreatePlan(_)
             | Request::ListClusters
             | Request::ListVolumes(_)

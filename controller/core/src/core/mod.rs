@@ -11,6 +11,7 @@ mod finish;
 mod inspecting;
 mod mirrors;
 mod outcomes;
+mod probing;
 mod requests;
 mod sessions;
 mod storage;

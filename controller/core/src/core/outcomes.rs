@@ -38,7 +38,9 @@ impl Step<'_> {
             .inspections
             .values()
             .any(|inspection| inspection.cluster != *cluster && inspection.command.id == *id);
-        in_migrations || in_inspections || in_finishing
+        let in_probes = self.observed.probes.values();
+        let in_probes = in_probes.clone().any(|probe| probe.cluster != *cluster && probe.command.id == *id);
+        in_migrations || in_inspections || in_finishing || in_probes
     }
 
     pub(super) fn answered(&mut self, cluster: &ClusterName, session: Session, outcome: Outcome) {
@@ -47,6 +49,8 @@ impl Step<'_> {
             self.judged(&id, cluster, &command, &result);
         } else if let Some(number) = self.inspection_of(cluster, &command_id) {
             self.inspected(number, result);
+        } else if let Some(number) = self.probe_of(cluster, &command_id) {
+            self.probed(number, result);
         } else if let Some(id) = self.finish_of(cluster, &command_id) {
             self.finish_answered(&id, result);
         } else if self.is_of_another_cluster(cluster, &command_id) {
@@ -170,6 +174,7 @@ fn steps_of(body: &CommandBody) -> &'static [u32] {
         CommandBody::Fence { .. }
         | CommandBody::Reclaim { .. }
         | CommandBody::Unprepare { .. }
-        | CommandBody::Finish { .. } => &[],
+        | CommandBody::Finish { .. }
+        | CommandBody::Probe(_) => &[],
     }
 }

@@ -90,6 +90,7 @@ impl Step<'_> {
             Request::AddStorageMap { map, by: _ } => self.add_storage_map(map),
             Request::RemoveStorageMap { map, by: _ } => self.remove_storage_map(map),
             Request::ListStorageMaps => Reply::StorageMaps(self.state.storage.maps.clone()),
+            Request::ProbeStorage { asked, by: _ } => return self.probe(request, asked),
             Request::ListClusters => Reply::Clusters(self.clusters()),
             Request::ListVolumes(filter) => Reply::Volumes(list(&self.state.ledger, &filter)),
             Request::ListMigrations(filter) => Reply::Migrations(self.migrations(&filter)),

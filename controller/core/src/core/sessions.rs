@@ -54,6 +54,7 @@ impl Step<'_> {
         self.withdraw_stale_releases(&cluster, &resync.commands_in_progress);
         self.send_pending(&cluster, session);
         self.resend_inspections(&cluster, session);
+        self.resend_probes(&cluster, session);
         self.mirror_into(&cluster);
     }
 

@@ -14,6 +14,7 @@ use super::Step;
 impl Step<'_> {
     pub(super) fn time_out(&mut self) {
         self.expire_inspections();
+        self.expire_probes();
         self.expire_finishers();
         self.retry_mirrors();
     }
@@ -21,6 +22,7 @@ impl Step<'_> {
     pub(super) fn next_timer(&self) -> Option<Millis> {
         let now = self.now;
         let inspections = self.observed.inspections.values().map(|inspection| inspection.deadline);
+        let probes = self.observed.probes.values().map(|probe| probe.deadline);
         let mirrors = self
             .observed
             .clusters
@@ -31,7 +33,8 @@ impl Step<'_> {
         let migrations = self.state.work.values().flat_map(timers);
         let deadlines = self.deadlines().map(|(_, at)| at);
         let finishers = self.observed.finishers.values().map(|finisher| finisher.deadline);
-        let all = inspections.chain(mirrors).chain(migrations).chain(deadlines).chain(finishers);
+        let all =
+            inspections.chain(probes).chain(mirrors).chain(migrations).chain(deadlines).chain(finishers);
         all.filter(|at| *at > now).min()
     }
 

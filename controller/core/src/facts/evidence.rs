@@ -83,6 +83,8 @@ pub enum OutcomeResult {
     Unprepared(Unprepared),
     /// Of `finish`.
     Finished(Finished),
+    /// Of `probe`.
+    Probed(Box<Probed>),
     /// A precondition does not hold; nothing more was or will be changed.
     Refusal(Refusal),
     /// It cannot be told whether it was done (I8).
@@ -107,6 +109,7 @@ impl OutcomeResult {
             Self::Reclaimed(_) => "reclaimed",
             Self::Unprepared(_) => "unprepared",
             Self::Finished(_) => "finished",
+            Self::Probed(_) => "probed",
             Self::Refusal(_) => "refusal",
             Self::Unknown(_) => "unknown",
         }
@@ -301,4 +304,17 @@ pub struct Unknown {
     pub message: String,
     /// Number of the step in handoff.md section 5; 0 for preparation.
     pub step: u32,
+}
+
+/// Outcome of Probe: it came to an end, whatever it found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// The PersistentVolume that was made; empty otherwise.
+    pub volume: Manifest,
+    /// What the disk held, where it was read.
+    pub read: String,
+    /// Why the part could not be done; empty where it was.
+    pub problem: String,
+    /// Objects of the probe that are there still.
+    pub left: Vec<String>,
 }

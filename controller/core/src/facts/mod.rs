@@ -12,9 +12,9 @@ mod objects;
 
 pub use endpoints::{Endpoint, EndpointPort, EndpointsReport, Mirror, MirrorApplied};
 pub use evidence::{
-    Adopted, Fenced, Finished, Held, NodeIdentity, Outcome, OutcomeResult, Progress, Reclaimed, Refusal,
-    RefusalCode, Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared, TargetReport,
-    Unknown, Unprepared,
+    Adopted, Fenced, Finished, Held, NodeIdentity, Outcome, OutcomeResult, Probed, Progress, Reclaimed,
+    Refusal, RefusalCode, Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared,
+    TargetReport, Unknown, Unprepared,
 };
 pub use inventory::{Health, Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Resync};
 pub use objects::{

@@ -84,6 +84,7 @@ pub(crate) fn timeout_ms(body: &CommandBody) -> u64 {
         CommandBody::Reclaim { .. } => limits::RECLAIM_TIMEOUT_MS,
         CommandBody::Unprepare { .. } => limits::UNPREPARE_TIMEOUT_MS,
         CommandBody::Finish { .. } => limits::FINISH_TIMEOUT_MS,
+        CommandBody::Probe(_) => limits::PROBE_TIMEOUT_MS,
     }
 }
 

@@ -64,6 +64,7 @@ pub(crate) fn judge(asked: &Asked<'_>, result: &OutcomeResult) -> Verdict {
         | OutcomeResult::Fenced(_)
         | OutcomeResult::Reclaimed(_)
         | OutcomeResult::Unprepared(_)
+        | OutcomeResult::Probed(_)
         | OutcomeResult::Finished(_) => match believed(asked, result) {
             Ok(event) => Verdict::event(event),
             Err(mismatch) => asked.mismatched(&mismatch),

@@ -6,6 +6,7 @@ mod domains;
 mod faults;
 mod hostile;
 mod planning;
+mod probing;
 mod subsets;
 mod waiting;
 mod world;

@@ -199,6 +199,23 @@ impl AdminService for Service {
         Ok(Response::new(admin::ListStorageMapsResponse { maps }))
     }
 
+    async fn probe_storage(
+        &self,
+        request: Request<admin::ProbeStorageRequest>,
+    ) -> Result<Response<admin::ProbeStorageResponse>, Status> {
+        self.asked("probe", &request)?;
+        use admin::probe_storage_response::Result as Answer;
+        let admin::ProbeStorageRequest { from, to, from_class, to_class, .. } = request.into_inner();
+        let result = Some(if from_class == to_class {
+            let steps = vec![format!("a disk of {from_class} was made in {from}"), format!("read in {to}")];
+            Answer::Probe(admin::StorageProbe { name: "ferry-probe-1-t1".into(), steps })
+        } else {
+            let message = format!("failed: reading the disk in {to}: no such disk; nothing of it is left");
+            Answer::Rejection(admin::Rejection { code: "probe-failed".into(), message, transient: false })
+        });
+        Ok(Response::new(admin::ProbeStorageResponse { result }))
+    }
+
     type WatchStream = Pin<Box<dyn Stream<Item = Result<admin::WatchResponse, Status>> + Send>>;
 
     async fn watch(

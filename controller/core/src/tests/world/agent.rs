@@ -77,6 +77,7 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
     match &command.body {
         CommandBody::InspectSource { .. }
         | CommandBody::InspectTarget { .. }
+        | CommandBody::Probe(_)
         | CommandBody::Settle { .. } => {}
         CommandBody::PrepareSource { epochs, .. } => {
             writes.push(Box::new(|cluster| cluster.prepared = true));
@@ -311,6 +312,7 @@ pub(crate) fn evidence(cluster: &Cluster, command: &Command) -> OutcomeResult {
                 epoch_kept: command.epoch,
             })
         }
+        CommandBody::Probe(_) => OutcomeResult::Probed(Box::default()),
         CommandBody::Unprepare { .. } => OutcomeResult::Unprepared(Unprepared::default()),
         CommandBody::Finish { accept, .. } => OutcomeResult::Finished(Finished {
             stateful_set_gone: cluster.set.is_none(),
