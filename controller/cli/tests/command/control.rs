@@ -55,7 +55,7 @@ async fn a_pause_can_be_waited_for() -> Result<()> {
     controller.called("watch", 1).await?;
     controller.migration.send_replace(paused(true, "paused by alice"));
     let done = finish(child).await?;
-    assert_eq!((done.code, done.out.as_str()), (0, "migration etcd-7 paused: paused by alice\n"));
+    assert_eq!((done.code, done.out.as_str()), (0, "migration etcd-7 paused by alice\n"));
     Ok(())
 }
 
