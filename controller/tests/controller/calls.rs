@@ -49,8 +49,14 @@ const VIEWER: &[&str] = &[
     "ListStorageDomains",
     "ListStorageMaps",
 ];
-const OPERATOR: &[&str] =
-    &["StartMigration", "PauseMigration", "ResumeMigration", "RollbackMigration", "FinishMigration"];
+const OPERATOR: &[&str] = &[
+    "StartMigration",
+    "PauseMigration",
+    "ResumeMigration",
+    "RollbackMigration",
+    "FinishMigration",
+    "ProbeStorage",
+];
 const ADMIN: &[&str] = &["CreateToken", "SetStorageDomain", "AddStorageMap", "RemoveStorageMap"];
 
 fn may(caller: &str, method: &str) -> bool {
@@ -75,7 +81,7 @@ async fn every_rpc_by_every_caller() -> Result<()> {
         ("admin", Some(world.server.join(&world.admin, role("admin")).await?)),
     ]);
     let rpcs = rpcs()?;
-    assert_eq!(rpcs.len(), 21);
+    assert_eq!(rpcs.len(), 22);
     for (caller, credential) in &credentials {
         let channel = world.server.channel(credential.as_ref()).await?;
         for path in &rpcs {

@@ -7,6 +7,7 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -48,16 +49,22 @@ async fn a_migration_is_counted_and_can_be_followed_in_the_log() -> Result<()> {
     let mut admin = world.server.admin(&world.admin).await?;
     let mut watch = admin.watch(WatchRequest { migration: migration.clone() }).await?.into_inner();
     while watch.message().await?.is_some() {}
-    let scraped = get(metrics, "/metrics")?;
-    for line in [
+    let expected = [
         "ferry_controller_sessions 2.0",
         "ferry_controller_migrations{phase=\"completed\"} 1.0",
         "ferry_controller_migrations_ended_total{phase=\"completed\"} 1",
         "ferry_controller_handoff_duration_seconds_count 3",
         "ferry_controller_commands_total{verb=\"release\",outcome=\"evidence\"} 3",
         "ferry_controller_cluster_attached{cluster=\"west\"} 1.0",
-    ] {
-        ensure!(scraped.lines().any(|written| written == line), "{line} is not in\n{scraped}");
+    ];
+    // What is measured at a scrape is kept for the next ones a while.
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let scraped = get(metrics, "/metrics")?;
+        let written = |line: &&str| scraped.lines().any(|written| written == *line);
+        let Some(missing) = expected.iter().find(|line| !written(line)) else { break };
+        ensure!(Instant::now() < deadline, "{missing} is not in\n{scraped}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let log = world.controller.end()?;
     let lines = log.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
