@@ -11,6 +11,8 @@ mod cases;
 mod clock;
 #[path = "executors/clusters.rs"]
 mod clusters;
+#[path = "executors/images.rs"]
+mod images;
 #[path = "executors/journey.rs"]
 mod journey;
 #[path = "executors/kill.rs"]
@@ -140,6 +142,7 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
         "storage-facts",
         |clusters| async move { storage_facts::travel(&clusters).await },
     ));
+    trials.push(trial(&on, "images-pulled", |clusters| async move { images::pulled(&clusters).await }));
     undo_trials(&on, &mut trials);
     trials.push(trial(&on, "plan-clean", |clusters| async move { plan::clean(&clusters).await }));
     trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
