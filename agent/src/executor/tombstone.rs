@@ -57,10 +57,7 @@ pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> H
     loop {
         match standing(ctx, name).await? {
             Standing::Nothing => {
-                if created(ctx, &key, epoch).await? {
-                    return Ok(());
-                }
-                return Err(Halt::Again(format!("{key} was created by somebody else meanwhile")));
+                return place_in_gap(ctx, name, epoch).await;
             }
             Standing::Real(claim) => {
                 return Err(Stop::conflict(format!(
@@ -90,12 +87,13 @@ pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> H
 /// [`place`] for who has just seen that nothing stands under `name`: nobody gets time to put something there.
 ///
 /// # Errors
-/// As [`place`].
-pub(crate) async fn place_in_gap(ctx: &Context, step: u32, name: &str, epoch: u64) -> Halted<()> {
-    if created(ctx, &Key::of(ctx, CLAIM, name), epoch).await? {
+/// Begin again if somebody was faster: whether the command is of the past is asked first then.
+pub(crate) async fn place_in_gap(ctx: &Context, name: &str, epoch: u64) -> Halted<()> {
+    let key = Key::of(ctx, CLAIM, name);
+    if created(ctx, &key, epoch).await? {
         return Ok(());
     }
-    place(ctx, step, name, epoch).await
+    Err(Halt::Again(format!("{key} was created by somebody else meanwhile")))
 }
 
 async fn created(ctx: &Context, key: &Key, epoch: u64) -> Halted<bool> {

@@ -34,7 +34,7 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
         let claim = match tombstone::standing(ctx, name).await? {
             Standing::Real(claim) => {
                 delete(work, recorded, &claim).await?;
-                tombstone::place_in_gap(ctx, step, name, ctx.command.epoch).await?;
+                tombstone::place_in_gap(ctx, name, ctx.command.epoch).await?;
                 claim
             }
             Standing::Nothing | Standing::Tombstone(_) => {
