@@ -141,16 +141,33 @@ async fn parts(stage: &Stage) -> Result<()> {
     let etcd = Etcd { namespace: "parts".into(), name: "trio".into(), ..Etcd::default() };
     let crossing = Crossing::begin(&stage.world, "east", &etcd).await?;
     let set = format!("statefulset/{}", etcd.name);
-    let migrate = ["migrate", "-n", &etcd.namespace, &set, "--to", "west", "--yes"];
-    for part in [&["--from", "east", "--ordinals", "2"][..], &["--from", "east"]] {
-        ferry(stage, &[&migrate, part].concat()).await?;
+    let order = ["--from", "east", "--to", "west", "--order", "lowest-first"];
+    let migrate = [&["migrate", "-n", &etcd.namespace, &set, "--yes"][..], &order].concat();
+    ferry(stage, &[&migrate[..], &["--ordinals", "0"]].concat()).await?;
+    // The rest is taken back before any of it moved: the part that the first migration moved is not touched.
+    let hold = Hold::set(stage.ferry.hold_dir().join("step-2"))?;
+    ferry(stage, &[&migrate[..], &["--detach"]].concat()).await?;
+    Wait::new("an agent to reach step 2", REACHED)
+        .on(stage.ferry.controller())
+        .until(async || Ok(hold.is_reached().then_some(())))
+        .await?;
+    let rest = newest(stage, &etcd).await?;
+    ferry(stage, &["rollback", &rest, "--all"]).await?;
+    hold.lift()?;
+    rests(stage, &rest, "rolled-back").await?;
+    let slice =
+        ["-n", &etcd.namespace, "get", &set, "-o", "jsonpath={.spec.ordinals.start}+{.spec.replicas}"];
+    for (cluster, expected, pods) in [("east", "1+2", "trio-1 trio-2"), ("west", "0+1", "trio-0")] {
+        let cluster = stage.world.cluster(cluster)?;
+        let (found, listed) = (cluster.kubectl(&slice).await?, cluster.kubectl(&names(&etcd, "pods")).await?);
+        ensure!(found == expected && listed == pods, "{}: {found}, pods {listed:?}", cluster.name());
     }
+    ferry(stage, &migrate).await?;
     for (cluster, pods) in [("east", ""), ("west", "trio-0 trio-1 trio-2")] {
         let listed = stage.world.cluster(cluster)?.kubectl(&names(&etcd, "pods")).await?;
         ensure!(listed == pods, "{cluster} runs {listed:?}, expected {pods:?}");
     }
-    let listed = stage.ferry.cli().run(&["get", "-n", &etcd.namespace, "-o", "json"]).await?.success()?;
-    let last = listed.json()?["items"][0]["id"].as_str().context("no migration")?.to_owned();
+    let last = newest(stage, &etcd).await?;
     ferry(stage, &["finish", &last, "--accept"]).await?;
     let left = stage.world.cluster("east")?.kubectl(&names(&etcd, "persistentvolumeclaims")).await?;
     ensure!(left.is_empty(), "tombstones of the first part stay in east: {left}");
@@ -191,9 +208,13 @@ async fn held_in(stage: &Stage, etcd: &Etcd, to: &str, step: &str) -> Result<Hel
         .on(stage.ferry.controller())
         .until(async || Ok(hold.is_reached().then_some(())))
         .await?;
+    Ok(Held { id: newest(stage, etcd).await?, hold })
+}
+
+/// The latest migration of the workload.
+async fn newest(stage: &Stage, etcd: &Etcd) -> Result<String> {
     let listed = stage.ferry.cli().run(&["get", "-n", &etcd.namespace, "-o", "json"]).await?.success()?;
-    let id = listed.json()?["items"][0]["id"].as_str().context("no migration")?.to_owned();
-    Ok(Held { id, hold })
+    Ok(listed.json()?["items"][0]["id"].as_str().context("no migration")?.to_owned())
 }
 
 async fn ferry(stage: &Stage, arguments: &[&str]) -> Result<String> {

@@ -107,7 +107,7 @@ async fn pull(
         Ok(Written::Unfit(message)) => Ok(Some(message)),
         Ok(_) => Ok(Some("the namespace takes no Job now".to_owned())),
         Err(Halt::Stop(stop)) => Ok(Some(stop.to_string())),
-        Err(again) => Err(again),
+        Err(Halt::Again(why)) => Ok(Some(why)),
     }
     .map(|failure| failure.map(|failure| format!("{node}: {failure}")))
 }

@@ -46,6 +46,14 @@ pub(super) fn claim(scratch: &Scratch<'_>, volume: Option<&Value>) -> Value {
 
 /// The pod.
 pub(super) fn pod(scratch: &Scratch<'_>, writes: bool) -> Value {
+    let mut security = json!({
+        "runAsNonRoot": true, "runAsUser": NOBODY, "runAsGroup": NOBODY,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    // Who reads may have got another disk than was meant: nothing of that is written, its owners included.
+    if writes {
+        security["fsGroup"] = NOBODY.into();
+    }
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -57,10 +65,7 @@ pub(super) fn pod(scratch: &Scratch<'_>, writes: bool) -> Value {
             "terminationGracePeriodSeconds": 1,
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
-            "securityContext": {
-                "runAsNonRoot": true, "runAsUser": NOBODY, "runAsGroup": NOBODY, "fsGroup": NOBODY,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
+            "securityContext": security,
             "containers": [{
                 "name": "probe",
                 "image": scratch.command.image,
@@ -75,9 +80,9 @@ pub(super) fn pod(scratch: &Scratch<'_>, writes: bool) -> Value {
                     "readOnlyRootFilesystem": true,
                     "capabilities": {"drop": ["ALL"]},
                 },
-                "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+                "volumeMounts": [{"name": "scratch", "mountPath": "/scratch", "readOnly": !writes}],
             }],
-            "volumes": [{"name": "scratch", "persistentVolumeClaim": {"claimName": scratch.name()}}],
+            "volumes": [{"name": "scratch", "persistentVolumeClaim": {"claimName": scratch.name(), "readOnly": !writes}}],
         },
     })
 }

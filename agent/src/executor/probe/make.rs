@@ -49,6 +49,7 @@ async fn write(scratch: &Scratch<'_>) -> Halted<Value> {
         ))
         .into());
     }
+    free(scratch).await?;
     ctx.progress.started(STEP, format!("making a scratch disk of {class}")).await;
     scratch.create(&scratch.claim(), &body::claim(scratch, None)).await?;
     scratch.create(&scratch.pod(), &body::pod(scratch, true)).await?;
@@ -68,6 +69,12 @@ async fn write(scratch: &Scratch<'_>) -> Halted<Value> {
     if object::text(&volume, "/spec/claimRef/uid") != object::uid(&claim) {
         return Err(Stop::conflict(format!("{key} is not the claim's; see to the binder")).into());
     }
+    if !provisioned(&volume, &claim) {
+        return Err(Stop::conflict(format!(
+            "{key} was there before the probe, expected one that the class provisions for it; nothing of it is changed"
+        ))
+        .into());
+    }
     let id = object::volume_id(&volume);
     if id.driver.is_empty() || id.handle.is_empty() {
         return Err(Stop::conflict(format!(
@@ -76,6 +83,34 @@ async fn write(scratch: &Scratch<'_>) -> Halted<Value> {
         .into());
     }
     Ok(volume)
+}
+
+/// No volume of the class waits for a claim: the binder would give it to the probe's, and it is somebody's disk.
+async fn free(scratch: &Scratch<'_>) -> Halted<()> {
+    if scratch.ours(&scratch.claim()).await?.is_some() {
+        return Ok(());
+    }
+    let class = &scratch.command.storage_class;
+    let waits = |volume: &&Value| {
+        object::text(volume, "/spec/storageClassName") == class
+            && object::text(volume, "/status/phase") == "Available"
+    };
+    match api::list(scratch.ctx, VOLUME, "").await?.iter().find(waits) {
+        None => Ok(()),
+        Some(volume) => Err(Stop::conflict(format!(
+            "PersistentVolume {} of class {class} waits for a claim, expected none: the probe's would be bound to it. \
+             Reserve it (spec.claimRef) or give it another class, then probe again",
+            object::name(volume)
+        ))
+        .into()),
+    }
+}
+
+/// Whether a provisioner made the volume for this claim: external-provisioner names it after the claim's uid.
+pub(super) fn provisioned(volume: &Value, claim: &Value) -> bool {
+    object::annotation(volume, "pv.kubernetes.io/provisioned-by").is_some()
+        && object::name(volume).ends_with(object::uid(claim))
+        && object::text(volume, "/spec/claimRef/uid") == object::uid(claim)
 }
 
 async fn volume_now(scratch: &Scratch<'_>, volume: &Value) -> Halted<Value> {

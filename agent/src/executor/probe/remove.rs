@@ -8,7 +8,7 @@ use ferry_proto::agent::v1::Probed;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{STEP, Scratch};
+use super::{STEP, Scratch, make::provisioned};
 use crate::{
     executor::{
         api::{self, Halted, Key, VOLUME},
@@ -48,7 +48,7 @@ async fn bound(scratch: &Scratch<'_>) -> Halted<Option<Value>> {
         return Ok(None);
     }
     let found = api::read(scratch.ctx, &Key::of(scratch.ctx, VOLUME, name)).await?;
-    Ok(found.filter(|found| object::text(found, "/spec/claimRef/uid") == object::uid(&claim)))
+    Ok(found.filter(|found| provisioned(found, &claim)))
 }
 
 /// Waits for the provisioner.

@@ -66,6 +66,29 @@ pub(in crate::executor) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
     Ok(())
 }
 
+/// Looks once more after the claims went: until then a pod that names one could be started, and attach the disk anew.
+///
+/// # Errors
+/// Unknown if somebody did.
+pub(in crate::executor) async fn still(work: &Work<'_>) -> Halted<()> {
+    if work.volumes.is_empty() {
+        return Ok(());
+    }
+    let mut wait = Wait::new(work.ctx, work.steps.claims);
+    let (mut held, nodes) = try_join(attached(work, &mut wait), api::list(work.ctx, NODE, "")).await?;
+    held.extend(nodes.iter().filter_map(|node| used(work, node)));
+    if held.is_empty() {
+        return Ok(());
+    }
+    Err(Stop::unknown(format!(
+        "The disks were taken up again by somebody else after they were let go of: {}. Find out who mounted them, and end \
+         that",
+        held.join("; ")
+    ))
+    .at(work.steps.claims)
+    .into())
+}
+
 /// When the node renewed its Lease last, and what keeps it from giving the proof.
 async fn look(work: &Work<'_>, node: &NodeIdentity) -> Result<(Option<jiff::Timestamp>, Vec<String>), Stop> {
     let key = lease(node);

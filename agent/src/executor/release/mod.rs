@@ -73,6 +73,7 @@ pub(super) async fn run(ctx: &Context, command: &Release) -> Halted<Released> {
     // The proof took time: claims go only if the fence and the end of the pod still hold (H32).
     try_join(epochs::keep(ctx, &fence), stop::ended(&work, &ran)).await?;
     let volumes = unclaim::run(&work).await?;
+    detach::still(&work).await?;
     ctx.progress.started(8, "gathering the evidence").await;
     let node = ran.nodes.into_iter().last();
     let epoch_kept = ctx.command.epoch;

@@ -4,6 +4,10 @@
 //! of before passes), then the PersistentVolumes get their reclaim policies, then the PodDisruptionBudget, and last, in
 //! one patch, the set its retention policy, its `ordinals` and its annotations. The record goes in that last patch, so
 //! an interrupted command finds it again; a repetition uses the copy that travelled.
+//!
+//! The slice is never changed: a record of more than what runs here is an earlier migration's, and is left alone.
+
+use std::collections::BTreeSet;
 
 use ferry_proto::agent::v1::Unprepare;
 use serde_json::{Value, json};
@@ -49,6 +53,13 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Vec<String
             stateful_set::key(ctx)
         )]);
     };
+    if is_part(ctx, &originals, &set).await? {
+        return Ok(vec![format!(
+            "{}: an earlier migration moved a part of it; slice, policies and PodDisruptionBudget stay as that left them, \
+             and the originals recorded, until the rest has moved or the part is back",
+            stateful_set::key(ctx)
+        )]);
+    }
     for ordinal in stateful_set::ordinals(slice) {
         let kept = command.epochs.iter().find(|kept| kept.ordinal == ordinal).map(|kept| kept.epoch);
         for name in stateful_set::claim_names(&set, ordinal) {
@@ -61,6 +72,25 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Vec<String
     workload(ctx, &originals, &set).await?;
     observed(ctx, command).await?;
     Ok(left)
+}
+
+/// Whether the record is of a larger workload than runs here. What it says would then take in ordinals that another
+/// cluster owns: another start moves the slice over them, and the policies of the whole are not those of a part.
+async fn is_part(ctx: &Context, originals: &Originals, set: &Value) -> Result<bool, Stop> {
+    let slice = object::slice(set);
+    if object::number(&originals.ordinals, "/start") != u64::from(slice.start) {
+        return Ok(true);
+    }
+    let mut elsewhere: BTreeSet<&str> = originals.reclaim.keys().map(String::as_str).collect();
+    for volume in api::list(ctx, VOLUME, "").await? {
+        let claim = volume.pointer("/spec/claimRef").cloned().unwrap_or_default();
+        let is_ours = object::text(&claim, "/namespace") == ctx.command.namespace;
+        let names = stateful_set::ordinals(slice).flat_map(|ordinal| stateful_set::claim_names(set, ordinal));
+        if is_ours && names.into_iter().any(|name| name == object::text(&claim, "/name")) {
+            elsewhere.remove(originals::disk(&object::volume_id(&volume)).as_str());
+        }
+    }
+    Ok(!elsewhere.is_empty())
 }
 
 /// The set's own record, or the copy that travelled; nothing if preparation never changed anything.
@@ -119,6 +149,8 @@ fn fresh(key: &Key, object: &Value, epoch: u64) -> Result<(), Stop> {
 /// The set's policies, ordinals and annotations, in one patch.
 async fn workload(ctx: &Context, originals: &Originals, set: &Value) -> Halted<()> {
     let mut changes = object::unannotate(set, &[ORIGINALS, HANDOFF, EPOCH]);
+    let slice = object::slice(set);
+    changes.push(json!({"op": "test", "path": "/spec/replicas", "value": slice.replicas}));
     for (path, wanted) in [(RETENTION, &originals.retention), (ORDINALS, &originals.ordinals)] {
         match set.pointer(path) {
             Some(_) if wanted.is_null() && path == ORDINALS && object::slice(set).start != 0 => {
@@ -138,7 +170,7 @@ async fn workload(ctx: &Context, originals: &Originals, set: &Value) -> Halted<(
             _ => changes.push(json!({"op": "add", "path": path, "value": wanted})),
         }
     }
-    if !changes.is_empty() {
+    if changes.len() > 1 {
         api::amend(ctx, &stateful_set::key(ctx), set, changes).await?;
     }
     Ok(())
