@@ -1,7 +1,8 @@
 //! Images that the target's nodes lack, pulled while every replica still runs in the source.
 //!
 //! The nodes are simulated: what a kubelet pulls is not seen here. What is seen is that each node that lacks an image
-//! gets one Job, that these end and go by themselves, and that a preparation waits for them no longer than that.
+//! gets one Job, that these end and go by themselves, and that a preparation waits for them no longer than that. All
+//! other tests run on nodes that list the workload's image, and so see no Job.
 
 use std::time::Duration;
 
