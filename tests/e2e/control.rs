@@ -26,8 +26,7 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("control::a_part_moves_and_the_rest_follows_later", |stage| parts(stage).boxed_local()),
 ];
 
-/// Time for a migration to reach a step, and to come to rest after what was asked.
-const REACHED: Duration = Duration::from_secs(60);
+/// Time for a migration to come to rest after what was asked.
 const RESTED: Duration = Duration::from_secs(120);
 
 const STEPS: [&str; 10] = ["prepare", "2", "3", "5", "6", "7", "8", "9", "10", "11"];
@@ -147,10 +146,7 @@ async fn parts(stage: &Stage) -> Result<()> {
     // The rest is taken back before any of it moved: the part that the first migration moved is not touched.
     let hold = Hold::set(stage.ferry.hold_dir().join("step-2"))?;
     ferry(stage, &[&migrate[..], &["--detach"]].concat()).await?;
-    Wait::new("an agent to reach step 2", REACHED)
-        .on(stage.ferry.controller())
-        .until(async || Ok(hold.is_reached().then_some(())))
-        .await?;
+    hold.reached(stage).await?;
     let rest = newest(stage, &etcd).await?;
     ferry(stage, &["rollback", &rest, "--all"]).await?;
     hold.lift()?;
@@ -204,10 +200,7 @@ async fn held_in(stage: &Stage, etcd: &Etcd, to: &str, step: &str) -> Result<Hel
     let hold = Hold::set(stage.ferry.hold_dir().join(format!("step-{step}")))?;
     let set = format!("statefulset/{}", etcd.name);
     ferry(stage, &["migrate", "-n", &etcd.namespace, &set, "--to", to, "--yes", "--detach"]).await?;
-    Wait::new(format!("an agent to reach step {step}"), REACHED)
-        .on(stage.ferry.controller())
-        .until(async || Ok(hold.is_reached().then_some(())))
-        .await?;
+    hold.reached(stage).await?;
     Ok(Held { id: newest(stage, etcd).await?, hold })
 }
 

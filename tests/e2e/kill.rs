@@ -20,7 +20,7 @@ use crate::stage::{Stage, assert_clean};
 pub(crate) const CASES: &[(&str, Case)] =
     &[("kill::each_process_in_each_of_steps_5_to_12", |stage| matrix(stage).boxed_local())];
 
-/// Time for a migration to reach a step, and to end after the kill.
+/// Time for a migration to reach the step in which it is held, and to end after the kill.
 const REACHED: Duration = Duration::from_secs(60);
 const ENDED: Duration = Duration::from_secs(120);
 
@@ -62,10 +62,7 @@ async fn cell(stage: &Stage, etcd: &Etcd, (from, to): (&str, &str), step: u32, v
     let set = format!("statefulset/{}", etcd.name);
     let arguments = ["migrate", "-n", &etcd.namespace, &set, "--to", to, "--yes", "--detach"];
     stage.ferry.cli().run(&arguments).await?.success()?;
-    Wait::new(format!("an agent to reach step {step}"), REACHED)
-        .on(stage.ferry.controller())
-        .until(async || Ok(hold.is_reached().then_some(())))
-        .await?;
+    hold.reached(stage).await?;
     let process = victim_process(stage, from, to, victim)?;
     process.kill()?;
     hold.lift()?;
@@ -112,8 +109,13 @@ impl Hold {
         Ok(Self { file })
     }
 
-    pub(crate) fn is_reached(&self) -> bool {
-        self.file.with_extension("reached").exists()
+    /// Waits until an agent stands at it.
+    pub(crate) async fn reached(&self, stage: &Stage) -> Result<()> {
+        let reached = self.file.with_extension("reached");
+        Wait::new(format!("an agent to reach {}", self.file.display()), REACHED)
+            .on(stage.ferry.controller())
+            .until(async || Ok(reached.exists().then_some(())))
+            .await
     }
 
     pub(crate) fn lift(&self) -> Result<()> {

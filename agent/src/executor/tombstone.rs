@@ -90,15 +90,10 @@ pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> H
 /// Begin again if somebody was faster: whether the command is of the past is asked first then.
 pub(crate) async fn place_in_gap(ctx: &Context, name: &str, epoch: u64) -> Halted<()> {
     let key = Key::of(ctx, CLAIM, name);
-    if created(ctx, &key, epoch).await? {
-        return Ok(());
+    match api::create(ctx, &key, &body(&key, &ctx.command.migration, epoch)).await? {
+        Written::Done(_) => Ok(()),
+        _ => Err(Halt::Again(format!("{key} was created by somebody else meanwhile"))),
     }
-    Err(Halt::Again(format!("{key} was created by somebody else meanwhile")))
-}
-
-async fn created(ctx: &Context, key: &Key, epoch: u64) -> Halted<bool> {
-    let body = body(key, &ctx.command.migration, epoch);
-    Ok(matches!(api::create(ctx, key, &body).await?, Written::Done(_)))
 }
 
 /// No claim stands under `name` when this returns: the tombstone seen there is deleted exactly as it was seen.

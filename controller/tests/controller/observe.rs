@@ -7,7 +7,6 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -24,7 +23,7 @@ use tonic_reflection::pb::v1::{
 };
 
 use crate::{
-    client::{World, role},
+    client::{World, eventually, role},
     crossing,
     process::{DEADLINE, Data},
 };
@@ -58,13 +57,12 @@ async fn a_migration_is_counted_and_can_be_followed_in_the_log() -> Result<()> {
         "ferry_controller_cluster_attached{cluster=\"west\"} 1.0",
     ];
     // What is measured at a scrape is kept for the next ones a while.
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let scraped = get(metrics, "/metrics")?;
-        let written = |line: &&str| scraped.lines().any(|written| written == *line);
-        let Some(missing) = expected.iter().find(|line| !written(line)) else { break };
-        ensure!(Instant::now() < deadline, "{missing} is not in\n{scraped}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    for line in expected {
+        eventually(line, async || {
+            let scraped = get(metrics, "/metrics")?;
+            Ok(scraped.lines().any(|written| written == line).then_some(()))
+        })
+        .await?;
     }
     let log = world.controller.end()?;
     let lines = log.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;

@@ -17,8 +17,6 @@ use crate::kill::{Hold, ended};
 use crate::refusal::scene::{self, NAME, Scene, create};
 use crate::stage::{Stage, assert_clean};
 
-/// Time for a migration to reach step 9.
-const REACHED: Duration = Duration::from_secs(60);
 /// Time for a cluster's answer to be told.
 const TOLD: Duration = Duration::from_secs(60);
 
@@ -58,10 +56,7 @@ async fn move_without_room(stage: &Stage, etcd: &Etcd) -> Result<()> {
     let set = format!("statefulset/{}", etcd.name);
     let start = ["migrate", "-n", &etcd.namespace, &set, "--to", "west", "--yes", "--detach"];
     stage.ferry.cli().run(&start).await?.success()?;
-    Wait::new("an agent to reach step 9", REACHED)
-        .on(stage.ferry.controller())
-        .until(async || Ok(hold.is_reached().then_some(())))
-        .await?;
+    hold.reached(stage).await?;
     let full = json!({
         "apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"},
         "spec": {"hard": {"persistentvolumeclaims": "0"}},

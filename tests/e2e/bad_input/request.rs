@@ -5,22 +5,16 @@
 //! in step 5 by a hold point, under the observer, and the first must then complete as if nobody had asked.
 //! Faults that only a cluster shows are in [`crate::refusal`].
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use ferry_tests::app::crossing::Crossing;
 use ferry_tests::app::etcd::Etcd;
 use ferry_tests::ferry::Output;
-use ferry_tests::world::Wait;
 use futures::FutureExt as _;
 
 use super::expect;
 use crate::kill::{Hold, ended};
 use crate::refusal::scene::{self, NAME, Scene, refusals};
 use crate::stage::{Stage, assert_clean};
-
-/// Time for a migration to reach its first release.
-const REACHED: Duration = Duration::from_secs(60);
 
 /// A plan from nowhere, of nothing, to nowhere, and to where it is.
 pub(super) async fn wrong(stage: &Stage) -> Result<()> {
@@ -80,10 +74,7 @@ async fn try_twice(stage: &Stage, etcd: &Etcd) -> Result<()> {
     let start = ["migrate", "--plan", &first, "--yes", "--detach"];
     let hold = Hold::set(stage.ferry.hold_dir().join("step-5"))?;
     cli.run(&start).await?.success()?;
-    Wait::new("an agent to reach step 5", REACHED)
-        .on(stage.ferry.controller())
-        .until(async || Ok(hold.is_reached().then_some(())))
-        .await?;
+    hold.reached(stage).await?;
     let second = ["migrate", "--plan", &other, "--yes", "--detach"];
     expect(&cli.run(&second).await?, 3, &["already-migrating", "from east to west", "ferry watch"])?;
     let same = cli.run(&start).await?.success()?;

@@ -82,11 +82,11 @@ async fn is_part(ctx: &Context, originals: &Originals, set: &Value) -> Result<bo
         return Ok(true);
     }
     let mut elsewhere: BTreeSet<&str> = originals.reclaim.keys().map(String::as_str).collect();
+    let ordinals = stateful_set::ordinals(slice);
+    let claims: BTreeSet<_> = ordinals.flat_map(|ordinal| stateful_set::claim_names(set, ordinal)).collect();
     for volume in api::list(ctx, VOLUME, "").await? {
-        let claim = volume.pointer("/spec/claimRef").cloned().unwrap_or_default();
-        let is_ours = object::text(&claim, "/namespace") == ctx.command.namespace;
-        let names = stateful_set::ordinals(slice).flat_map(|ordinal| stateful_set::claim_names(set, ordinal));
-        if is_ours && names.into_iter().any(|name| name == object::text(&claim, "/name")) {
+        let is_ours = object::text(&volume, "/spec/claimRef/namespace") == ctx.command.namespace;
+        if is_ours && claims.contains(object::text(&volume, "/spec/claimRef/name")) {
             elsewhere.remove(originals::disk(&object::volume_id(&volume)).as_str());
         }
     }
@@ -146,21 +146,12 @@ fn fresh(key: &Key, object: &Value, epoch: u64) -> Result<(), Stop> {
     )))
 }
 
-/// The set's policies, ordinals and annotations, in one patch.
+/// The set's policies, ordinals and annotations, in one patch. The slice stays: a start that is not the recorded one
+/// makes the set a part ([`is_part`]), and [`api::amend`] tests the version that was judged.
 async fn workload(ctx: &Context, originals: &Originals, set: &Value) -> Halted<()> {
     let mut changes = object::unannotate(set, &[ORIGINALS, HANDOFF, EPOCH]);
-    let slice = object::slice(set);
-    changes.push(json!({"op": "test", "path": "/spec/replicas", "value": slice.replicas}));
     for (path, wanted) in [(RETENTION, &originals.retention), (ORDINALS, &originals.ordinals)] {
         match set.pointer(path) {
-            Some(_) if wanted.is_null() && path == ORDINALS && object::slice(set).start != 0 => {
-                return Err(Stop::conflict(format!(
-                    "{} starts at ordinal {}, expected 0 as before the migration. Roll the migration back first",
-                    stateful_set::key(ctx),
-                    object::slice(set).start
-                ))
-                .into());
-            }
             Some(_) if wanted.is_null() && path == ORDINALS => {
                 changes.push(json!({"op": "remove", "path": path}));
             }
@@ -170,7 +161,7 @@ async fn workload(ctx: &Context, originals: &Originals, set: &Value) -> Halted<(
             _ => changes.push(json!({"op": "add", "path": path, "value": wanted})),
         }
     }
-    if changes.len() > 1 {
+    if !changes.is_empty() {
         api::amend(ctx, &stateful_set::key(ctx), set, changes).await?;
     }
     Ok(())
