@@ -72,7 +72,7 @@ krew: ## The archive and the manifest of kubectl-ferry for a release: target/kre
 	sed "s/^\( *sha256: \).*/\1\"$$digest\"/; /^# /d" deploy/krew/ferry.yaml > target/krew/ferry.yaml
 
 bench: ## Measure Ferry against the floor on clusters of its own: P1, P1r, P1b, P2, P9; target/bench/report.json
-	cargo build --release --bins --package ferry-tests --package ferry-controller --package ferry --package ferry-agent
+	cargo build --release --workspace $(addprefix --bin ,ferry-bench test-csi ferry ferry-controller ferry-agent)
 	target/release/ferry-bench $(ARGS)
 
 shell: build ## A shell between two clusters with Ferry installed: kubectl, ferry and contexts ready
