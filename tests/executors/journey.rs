@@ -303,6 +303,7 @@ impl Journey {
                     last: matches!(verb, Verb::EndSource | Verb::EndTarget),
                     target: matches!(verb, Verb::SettleTarget | Verb::EndTarget),
                     originals: self.originals.clone(),
+                    epochs,
                 })
             }
         }

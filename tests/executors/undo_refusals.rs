@@ -190,14 +190,25 @@ pub(crate) async fn resized(clusters: &Clusters) -> Result<()> {
     clear(clusters, "resized").await
 }
 
-/// A settlement that is paused before it gives the budget back, and goes on after the next hold, gives nothing back.
+/// A settlement that is paused before it gives the budget back, and goes on after the next hold, gives nothing back;
+/// whether that is of the same migration, where numbers tell, or of a later one, where only an epoch does.
 pub(crate) async fn late_settlement(clusters: &Clusters) -> Result<()> {
-    let mut journey = before(clusters, "late-settlement", 3, Verb::SettleSource).await?;
+    for (namespace, is_same) in [("late-settlement", true), ("later-migration", false)] {
+        late(clusters, namespace, is_same).await?;
+    }
+    Ok(())
+}
+
+async fn late(clusters: &Clusters, namespace: &str, is_same: bool) -> Result<()> {
+    let mut journey = before(clusters, namespace, 3, Verb::SettleSource).await?;
     let (kill, paused) = (Kill::at(2, Side::Paused), journey.clone());
     let client = clusters.mortal("east", &kill);
     let task = tokio::spawn(async move { paused.carry_out(client, Verb::SettleSource).await });
     kill.reached().await;
     journey.accepted += 1;
+    if !is_same {
+        journey.migration.push_str("-next");
+    }
     journey.begin(journey.ordinal - 1);
     step(clusters, &mut journey, Verb::HoldSource).await?;
     kill.go_on();
@@ -205,7 +216,7 @@ pub(crate) async fn late_settlement(clusters: &Clusters) -> Result<()> {
     let budgets: Api<PodDisruptionBudget> = Api::namespaced(clusters.client("east"), &journey.namespace);
     let amount = budgets.get(NAME).await?.spec.and_then(|spec| spec.max_unavailable);
     ensure!(amount == Some(IntOrString::Int(0)), "the budget is {amount:?}");
-    clear(clusters, "late-settlement").await
+    clear(clusters, namespace).await
 }
 
 /// The source's end: killed at each write and repeated, accepted later, also by a new process.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     api::{self, BUDGET, Halted, Key},
-    epochs,
+    epochs::{self, Kept},
     object::{self, EPOCH},
     wait::Wait,
 };
@@ -51,6 +51,24 @@ pub(crate) async fn find(ctx: &Context, set: &Value) -> Result<Option<Value>, St
     Ok(found)
 }
 
+/// [`find`] for who gives back what a hold found and noted: by its name, as pods are read.
+///
+/// # Errors
+/// As [`find`].
+pub(crate) async fn noted(ctx: &Context, set: &Value, kept: &Kept) -> Result<Option<Value>, Stop> {
+    let name = match kept.budget() {
+        None => return find(ctx, set).await,
+        Some("") => return Ok(None),
+        Some(name) => name,
+    };
+    let labels = set.pointer("/spec/template/metadata/labels").cloned().unwrap_or_default();
+    let budget = api::read(ctx, &Key::of(ctx, BUDGET, name)).await?;
+    match budget.filter(|budget| selects(budget, &labels)) {
+        None => find(ctx, set).await,
+        budget => Ok(budget),
+    }
+}
+
 /// Whether the budget selects pods with those labels.
 pub(crate) fn selects(budget: &Value, labels: &Value) -> bool {
     let Some(selector) = budget.pointer("/spec/selector") else { return false };
@@ -77,9 +95,14 @@ pub(crate) fn original(budget: &Value) -> Value {
 /// Writes `max_unavailable` to the budget as it was read, keeping the original; the budget as it is now.
 ///
 /// # Errors
-/// `STALE_EPOCH` if a later command of the migration has come.
-pub(crate) async fn limit(ctx: &Context, budget: &Value, max_unavailable: u32) -> Halted<Value> {
-    epochs::latest(ctx, std::iter::empty()).await?;
+/// `STALE_EPOCH` if a later command of the migration has come, or one of the ordinals of `fence` is of a later epoch.
+pub(crate) async fn limit(
+    ctx: &Context,
+    budget: &Value,
+    max_unavailable: u32,
+    fence: &[(u32, u64)],
+) -> Halted<Value> {
+    epochs::latest(ctx, fence).await?;
     let wanted = json!({"maxUnavailable": max_unavailable});
     let is_set = object::annotation(budget, ORIGINAL).is_some() && amounts(budget) == wanted;
     if is_set && object::annotation(budget, COMMAND) == Some(ctx.command.id.as_str()) {
@@ -97,9 +120,9 @@ pub(crate) async fn limit(ctx: &Context, budget: &Value, max_unavailable: u32) -
 /// Gives the original back; nothing to do if it was never replaced.
 ///
 /// # Errors
-/// `STALE_EPOCH` if a later command of the migration has come.
-pub(crate) async fn restore(ctx: &Context, budget: &Value) -> Halted<()> {
-    epochs::latest(ctx, std::iter::empty()).await?;
+/// `STALE_EPOCH` if a later command of the migration has come, or one of the ordinals of `fence` is of a later epoch.
+pub(crate) async fn restore(ctx: &Context, budget: &Value, fence: &[(u32, u64)]) -> Halted<()> {
+    epochs::latest(ctx, fence).await?;
     if object::annotation(budget, ORIGINAL).is_none() {
         return Ok(());
     }
@@ -114,9 +137,9 @@ pub(crate) async fn restore(ctx: &Context, budget: &Value) -> Halted<()> {
 /// Gives the original back and takes every mark of Ferry off; nothing to do if there is none.
 ///
 /// # Errors
-/// `STALE_EPOCH` if a later command of the migration has come.
-pub(crate) async fn withdraw(ctx: &Context, budget: &Value) -> Halted<()> {
-    epochs::latest(ctx, std::iter::empty()).await?;
+/// `STALE_EPOCH` if a later command of the migration has come, or one of the ordinals of `fence` is of a later epoch.
+pub(crate) async fn withdraw(ctx: &Context, budget: &Value, fence: &[(u32, u64)]) -> Halted<()> {
+    epochs::latest(ctx, fence).await?;
     let is_limited = object::annotation(budget, ORIGINAL).is_some();
     let mut changes = if is_limited { write_amount(budget, &original(budget)) } else { Vec::new() };
     changes.extend(object::unannotate(budget, &[ORIGINAL, COMMAND, EPOCH]));

@@ -7,6 +7,7 @@
 //! executor that writes keeps its epoch here first; the writes themselves carry the epoch, so a process that was
 //! paused after this check still fails at the API server.
 
+use ferry_proto::agent::v1::OrdinalEpoch;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -24,13 +25,26 @@ pub const PREFIX: &str = "ferry-epochs-";
 pub const GENERATION: &str = "generation";
 /// Key of the latest numbered command in its data: `<generation> <migration> <number>`.
 pub const COMMAND: &str = "command";
+/// Key of the name of the PodDisruptionBudget that the last hold found; empty if there was none.
+pub const BUDGET: &str = "budget";
+
+/// What the cluster keeps after a command was let in.
+#[derive(Debug)]
+pub(crate) struct Kept(Map<String, Value>);
+
+impl Kept {
+    /// Name of the PodDisruptionBudget that the last hold found: empty if there was none, nothing if none was noted.
+    pub(crate) fn budget(&self) -> Option<&str> {
+        self.0.get(BUDGET).and_then(Value::as_str)
+    }
+}
 
 /// Keeps each (ordinal, epoch) in the cluster, unless a higher one is kept.
 ///
 /// # Errors
 /// `STALE_EPOCH` if a higher epoch or generation is kept.
 pub(crate) async fn keep(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
-    write(ctx, wanted, None).await
+    write(ctx, Change { raised: wanted, ..Change::default() }).await.map(drop)
 }
 
 /// [`keep`], and the command's number: one of the same migration that was decided earlier fails from now on, even at
@@ -38,64 +52,98 @@ pub(crate) async fn keep(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
 ///
 /// # Errors
 /// `STALE_EPOCH` if a later command, a higher epoch or a higher generation is kept.
-pub(crate) async fn keep_command(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
-    write(ctx, wanted, Some(&[])).await
+pub(crate) async fn keep_command(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<Kept> {
+    write(ctx, Change { raised: wanted, is_numbered: true, ..Change::default() }).await
 }
 
-/// Keeps the command's number, unless one of these ordinals has gone on to a later epoch. Looked at and written in one
+/// Keeps the command's number, unless one of these ordinals has gone on from its epoch. Looked at and written in one
 /// compare-and-swap: a number of the past would take the place of a later migration's, which fences by it.
 ///
 /// # Errors
 /// `STALE_EPOCH` if a later command, a higher generation, or a higher epoch of one of them is kept.
-pub(crate) async fn keep_command_of(ctx: &Context, ordinals: impl Iterator<Item = u32>) -> Halted<()> {
-    let present: Vec<_> = ordinals.map(|ordinal| (ordinal, ctx.command.epoch)).collect();
-    write(ctx, &[], Some(&present)).await
+pub(crate) async fn keep_command_of(ctx: &Context, known: &[(u32, u64)]) -> Halted<Kept> {
+    write(ctx, Change { known, is_numbered: true, ..Change::default() }).await
 }
 
-/// `numbered`: the command's number is kept too, unless a higher epoch is kept for one of those ordinals.
-async fn write(ctx: &Context, wanted: &[(u32, u64)], numbered: Option<&[(u32, u64)]>) -> Halted<()> {
-    let key = Key::of(ctx, CONFIG_MAP, format!("{PREFIX}{}", ctx.command.workload));
-    let Some(kept) = api::read(ctx, &key).await? else {
-        let mut data = raised(&key, &Map::new(), wanted, ctx.command.generation)?.unwrap_or_default();
-        if numbered.is_some() {
+/// Notes which PodDisruptionBudget the command found, unless that is noted: who gives it back need not look for it.
+///
+/// # Errors
+/// As [`keep_command_of`].
+pub(crate) async fn note_budget(ctx: &Context, kept: &Kept, known: &[(u32, u64)], name: &str) -> Halted<()> {
+    if kept.budget() == Some(name) {
+        return Ok(());
+    }
+    write(ctx, Change { known, is_numbered: true, budget: Some(name), ..Change::default() }).await.map(drop)
+}
+
+/// Ordinals and epochs as a command lists them.
+pub(crate) fn pairs(listed: &[OrdinalEpoch]) -> Vec<(u32, u64)> {
+    listed.iter().map(|of| (of.ordinal, of.epoch)).collect()
+}
+
+/// What a command changes of what is kept.
+#[derive(Clone, Copy, Default)]
+struct Change<'a> {
+    /// Ordinals whose epochs rise to these.
+    raised: &'a [(u32, u64)],
+    /// Ordinals that must not be of a higher epoch than these.
+    known: &'a [(u32, u64)],
+    /// Whether the command's number is kept.
+    is_numbered: bool,
+    /// The PodDisruptionBudget that was found.
+    budget: Option<&'a str>,
+}
+
+impl Change<'_> {
+    fn apply(&self, ctx: &Context, key: &Key, kept: &Map<String, Value>) -> Result<Map<String, Value>, Stop> {
+        let generation = ctx.command.generation;
+        overtaken(key, kept, &ctx.command)?;
+        raised(key, kept, self.known, generation)?;
+        let mut data = raised(key, kept, self.raised, generation)?.unwrap_or_else(|| kept.clone());
+        if self.is_numbered {
             number(ctx, &mut data);
         }
+        if let Some(name) = self.budget {
+            data.insert(BUDGET.into(), name.into());
+        }
+        Ok(data)
+    }
+}
+
+async fn write(ctx: &Context, change: Change<'_>) -> Halted<Kept> {
+    let key = Key::of(ctx, CONFIG_MAP, format!("{PREFIX}{}", ctx.command.workload));
+    let Some(mut body) = api::read(ctx, &key).await? else {
+        let data = change.apply(ctx, &key, &Map::new())?;
         let body = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": key.name, "namespace": key.namespace, "labels": {MANAGED_BY: FERRY}},
             "data": data,
         });
-        return done(&key, api::create(ctx, &key, &body).await?);
+        done(&key, api::create(ctx, &key, &body).await?)?;
+        return Ok(Kept(data));
     };
-    let data = kept.pointer("/data").and_then(Value::as_object).cloned().unwrap_or_default();
-    overtaken(&key, &data, &ctx.command)?;
-    raised(&key, &data, numbered.unwrap_or_default(), ctx.command.generation)?;
-    let mut wanted = raised(&key, &data, wanted, ctx.command.generation)?.unwrap_or_else(|| data.clone());
-    if numbered.is_some() {
-        number(ctx, &mut wanted);
+    let kept = body.pointer("/data").and_then(Value::as_object).cloned().unwrap_or_default();
+    let data = change.apply(ctx, &key, &kept)?;
+    if data == kept {
+        return Ok(Kept(data));
     }
-    if wanted == data {
-        return Ok(());
-    }
-    let data = wanted;
-    let mut body = kept;
     if let Some(fields) = body.as_object_mut() {
-        fields.insert("data".into(), Value::Object(data));
+        fields.insert("data".into(), Value::Object(data.clone()));
     }
-    done(&key, api::replace(ctx, &key, &body).await?)
+    done(&key, api::replace(ctx, &key, &body).await?)?;
+    Ok(Kept(data))
 }
 
-/// The command is of no earlier epoch than any that is kept for these ordinals; keeps nothing.
+/// No later command is kept, and none of these ordinals at a higher epoch; keeps nothing.
 ///
 /// # Errors
-/// `STALE_EPOCH` if it is.
-pub(crate) async fn latest(ctx: &Context, ordinals: impl Iterator<Item = u32>) -> Result<(), Stop> {
+/// `STALE_EPOCH` if one is.
+pub(crate) async fn latest(ctx: &Context, known: &[(u32, u64)]) -> Result<(), Stop> {
     let key = Key::of(ctx, CONFIG_MAP, format!("{PREFIX}{}", ctx.command.workload));
     let Some(kept) = api::read(ctx, &key).await? else { return Ok(()) };
     let data = kept.pointer("/data").and_then(Value::as_object).cloned().unwrap_or_default();
     overtaken(&key, &data, &ctx.command)?;
-    let wanted: Vec<_> = ordinals.map(|ordinal| (ordinal, ctx.command.epoch)).collect();
-    raised(&key, &data, &wanted, ctx.command.generation).map(drop)
+    raised(&key, &data, known, ctx.command.generation).map(drop)
 }
 
 fn done(key: &Key, written: Written) -> Halted<()> {

@@ -40,12 +40,13 @@ pub(super) async fn run(ctx: &Context, command: &Hold) -> Halted<Held> {
         let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
         Ok(budget::find(ctx, &set).await?)
     };
-    let ((), found) = try_join(epochs::keep_command(ctx, &fence), found).await?;
+    let (kept, found) = try_join(epochs::keep_command(ctx, &fence), found).await?;
+    epochs::note_budget(ctx, &kept, &fence, found.as_ref().map_or("", object::name)).await?;
     ctx.progress
         .started(BUDGET_STEP, format!("holding the PodDisruptionBudget at {}", command.max_unavailable))
         .await;
     if let Some(found) = found {
-        let held = budget::limit(ctx, &found, command.max_unavailable).await?;
+        let held = budget::limit(ctx, &found, command.max_unavailable, &fence).await?;
         budget::settled(ctx, BUDGET_STEP, &held).await?;
     }
     ctx.progress.done(BUDGET_STEP, "the budget is held");

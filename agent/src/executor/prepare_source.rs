@@ -37,7 +37,7 @@ struct Bound {
 pub(super) async fn run(ctx: &Context, command: &PrepareSource) -> Halted<SourcePrepared> {
     ctx.progress.started(STEP, format!("preparing {} as the source", stateful_set::key(ctx))).await;
     let set = checked(ctx, command).await?;
-    let kept: Vec<_> = command.epochs.iter().map(|kept| (kept.ordinal, kept.epoch)).collect();
+    let kept = epochs::pairs(&command.epochs);
     epochs::keep_command(ctx, &kept).await?;
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
     let bound = claims(ctx, &set).await?;

@@ -37,7 +37,7 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
         return Err(Stop::not_understood("The command lacks the workload's description or the slice").into());
     };
     let source = object::parse(description.stateful_set.as_ref(), "the StatefulSet")?;
-    let kept: Vec<_> = command.epochs.iter().map(|kept| (kept.ordinal, kept.epoch)).collect();
+    let kept = epochs::pairs(&command.epochs);
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
     dependencies::namespace(ctx).await?;
     epochs::keep_command(ctx, &kept).await?;

@@ -1,25 +1,27 @@
 //! `Settle` (handoff.md section 5, step 13, and "Ending"): the budget goes back; at the end the target's protection is
 //! what the source's was.
 //!
-//! Preconditions: the generation, no later command of the migration, and no ordinal here of a later epoch than the
-//! command's: what is given back late would be taken from under a later handoff (I5). A workload without a
-//! PodDisruptionBudget has nothing to give back. Between ordinals the budget gets this cluster's share. With `last` on
+//! Preconditions: the generation, no later command of the migration, and no ordinal of a later epoch than the command
+//! says: what is given back late would be taken from under a later handoff (I5). That is looked at again before each
+//! write, after what is written was read. A workload without a PodDisruptionBudget has nothing to give back. Between ordinals the budget gets this cluster's share. With `last` on
 //! the target, what the source recorded is restored: reclaim policies of the disks that are here, the retention policy,
 //! the budget. The record travels in the command, so an interrupted settlement is repeated whole. On the source nothing is restored: `Delete` would be a trap there.
 
 use ferry_proto::agent::v1::{Settle, Settled};
+use futures::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, future::try_join, stream};
 use serde_json::{Value, json};
 
 use super::{
     api::{self, CLAIM, Halted, Key, VOLUME},
-    budget, epochs,
+    budget,
+    epochs::{self, Kept},
     object::{self, EPOCH},
     originals::{self, Originals},
     stateful_set::{self, ORIGINALS},
     tombstone, volumes,
     wait::Wait,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{context::Context, limits, outcome::Stop};
 
 const STEP: u32 = 13;
 const RETENTION: &str = "/spec/persistentVolumeClaimRetentionPolicy";
@@ -28,29 +30,32 @@ const RETENTION: &str = "/spec/persistentVolumeClaimRetentionPolicy";
 pub(super) async fn run(ctx: &Context, command: &Settle) -> Halted<Settled> {
     ctx.progress.started(STEP, "giving the PodDisruptionBudget back").await;
     let key = stateful_set::key(ctx);
-    let seen = api::read(ctx, &key).await?;
-    let present = seen.iter().flat_map(|set| stateful_set::ordinals(object::slice(set)));
-    epochs::keep_command_of(ctx, present).await?;
-    // Read again: what counts is the slice that was there when the number was kept, or a later one.
-    let Some(set) = api::read(ctx, &key).await? else {
+    let known = epochs::pairs(&command.epochs);
+    let set = api::read(ctx, &key).err_into();
+    let (kept, set) = try_join(epochs::keep_command_of(ctx, &known), set).await?;
+    let Some(set) = set else {
         if command.last && !command.target {
             ctx.progress.done(STEP, format!("{key} is gone: there is nothing to give back here"));
             return Ok(Settled {});
         }
         return Err(Stop::conflict(format!("{key} does not exist any more")).into());
     };
-    epochs::latest(ctx, stateful_set::ordinals(object::slice(&set))).await?;
     if command.last && command.target {
-        restore(ctx, command, &set).await?;
-    } else if let Some(found) = budget::find(ctx, &set).await? {
-        budget::limit(ctx, &found, command.max_unavailable).await?;
+        restore(ctx, command, (&set, &kept), &known).await?;
+    } else if let Some(found) = budget::noted(ctx, &set, &kept).await? {
+        budget::limit(ctx, &found, command.max_unavailable, &known).await?;
     }
     ctx.progress
         .done(STEP, if command.last { "the migration is over here" } else { "the budget is shared anew" });
     Ok(Settled {})
 }
 
-async fn restore(ctx: &Context, command: &Settle, set: &Value) -> Halted<()> {
+async fn restore(
+    ctx: &Context,
+    command: &Settle,
+    (set, kept): (&Value, &Kept),
+    known: &[(u32, u64)],
+) -> Halted<()> {
     let source = object::parse(command.originals.as_ref(), "the source's StatefulSet")?;
     let Some(originals) = Originals::of(&source)? else {
         return Err(Stop::not_understood(
@@ -58,20 +63,25 @@ async fn restore(ctx: &Context, command: &Settle, set: &Value) -> Halted<()> {
         )
         .into());
     };
-    for ordinal in stateful_set::ordinals(object::slice(set)) {
-        for name in stateful_set::claim_names(set, ordinal) {
-            restore_policy(ctx, &originals, &name).await?;
-        }
-    }
+    let ordinals = stateful_set::ordinals(object::slice(set));
+    let names = ordinals.flat_map(|ordinal| stateful_set::claim_names(set, ordinal));
+    let policies = names.map(|name| restore_policy(ctx, &originals, name, known));
+    stream::iter(policies).buffered(limits::READS_AT_ONCE).try_collect::<()>().await?;
+    epochs::latest(ctx, known).await?;
     restore_retention(ctx, &originals, set).await?;
     observed(ctx).await?;
-    if let Some(found) = budget::find(ctx, set).await? {
-        budget::restore(ctx, &found).await?;
+    if let Some(found) = budget::noted(ctx, set, kept).await? {
+        budget::restore(ctx, &found, known).await?;
     }
     Ok(())
 }
 
-async fn restore_policy(ctx: &Context, originals: &Originals, claim: &str) -> Halted<()> {
+async fn restore_policy(
+    ctx: &Context,
+    originals: &Originals,
+    claim: String,
+    known: &[(u32, u64)],
+) -> Halted<()> {
     let key = Key::of(ctx, CLAIM, claim);
     let Some(found) = api::read(ctx, &key).await?.filter(|claim| !tombstone::is(claim)) else {
         return Err(Stop::not_ready(format!("{key} is not there, and its ordinal is in the slice")).into());
@@ -83,15 +93,7 @@ async fn restore_policy(ctx: &Context, originals: &Originals, claim: &str) -> Ha
     let Some(policy) = originals.reclaim.get(&originals::disk(&object::volume_id(&volume))) else {
         return Ok(());
     };
-    if object::epoch(&volume) > ctx.command.epoch {
-        return Err(Stop::stale_epoch(format!(
-            "{} is of epoch {}; the command is of epoch {}, of the past",
-            object::name(&volume),
-            object::epoch(&volume),
-            ctx.command.epoch
-        ))
-        .into());
-    }
+    epochs::latest(ctx, known).await?;
     volumes::set_policy(ctx, &volume, policy, object::epoch(&volume)).await?;
     Ok(())
 }

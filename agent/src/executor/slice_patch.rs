@@ -100,7 +100,7 @@ pub(crate) async fn fence(ctx: &Context, set: &Value, handoff: &Value) -> Halted
 pub(crate) async fn apply(ctx: &Context, set: &Value, change: &Change, handoff: &Value) -> Halted<Value> {
     let key = stateful_set::key(ctx);
     let operations = operations(set, &change.to, ctx.command.epoch, handoff)?;
-    epochs::latest(ctx, [change.ordinal].into_iter()).await?;
+    epochs::latest(ctx, &[(change.ordinal, ctx.command.epoch)]).await?;
     match api::patch(ctx, &key, &operations, false).await? {
         Written::Done(now) => Ok(now),
         Written::Unfit(message) => {

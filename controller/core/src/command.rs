@@ -168,6 +168,8 @@ pub enum CommandBody {
         target: bool,
         /// With `last` on the target: the originals, as the source's StatefulSet carries them.
         originals: Option<Manifest>,
+        /// Every ordinal of the workload with its epoch: a cluster that keeps a later one gives nothing back.
+        epochs: Vec<OrdinalEpoch>,
     },
     /// Undo of steps 9 and 10 on the target: what was adopted goes, and nothing of an earlier epoch happens any more.
     Fence {

@@ -109,12 +109,15 @@ fn body_of(from: CommandBody) -> Body {
         CommandBody::Retire { ordinal, volumes } => {
             Body::Retire(wire::Retire { ordinal, volumes: to_claimed_list(volumes) })
         }
-        CommandBody::Settle { max_unavailable, last, target, originals } => Body::Settle(wire::Settle {
-            max_unavailable,
-            last,
-            target,
-            originals: originals.and_then(to_manifest),
-        }),
+        CommandBody::Settle { max_unavailable, last, target, originals, epochs } => {
+            Body::Settle(wire::Settle {
+                max_unavailable,
+                last,
+                target,
+                originals: originals.and_then(to_manifest),
+                epochs: to_epochs(epochs),
+            })
+        }
         CommandBody::Fence { ordinal, stateful_set_uid, from_slice, to_slice: to, volumes } => {
             Body::Fence(wire::Fence {
                 ordinal,

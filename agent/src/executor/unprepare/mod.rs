@@ -23,8 +23,7 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Unprepared
     let ctx = &ctx.undoing();
     let side = if command.target { "target" } else { "source" };
     ctx.progress.started(STEP, format!("taking the preparation as the {side} back")).await;
-    let kept: Vec<_> = command.epochs.iter().map(|kept| (kept.ordinal, kept.epoch)).collect();
-    epochs::keep_command(ctx, &kept).await?;
+    epochs::keep_command(ctx, &epochs::pairs(&command.epochs)).await?;
     let mut left =
         if command.target { target::run(ctx, command).await? } else { source::run(ctx, command).await? };
     left.push(format!(

@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     executor::{
         api::{self, CLAIM, Halted, Key, VOLUME},
-        budget,
+        budget, epochs,
         object::{self, EPOCH},
         originals::{self, Originals},
         stateful_set::{self, HANDOFF, ORIGINALS},
@@ -67,7 +67,7 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Vec<String
         }
     }
     if let Some(found) = budget::find(ctx, &set).await? {
-        budget::withdraw(ctx, &found).await?;
+        budget::withdraw(ctx, &found, &epochs::pairs(&command.epochs)).await?;
     }
     workload(ctx, &originals, &set).await?;
     observed(ctx, command).await?;

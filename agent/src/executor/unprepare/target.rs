@@ -16,7 +16,7 @@ use crate::{
             self, BUDGET, CLAIM, CONFIG_MAP, FIELD_MANAGER, Halt, Halted, Key, Kind, NAMESPACE, POD, SERVICE,
             SERVICE_ACCOUNT, STATEFUL_SET, Written,
         },
-        budget,
+        budget, epochs,
         object::{self, FERRY, MADE_BY, MANAGED_BY},
         stateful_set, tombstone,
         wait::Wait,
@@ -44,7 +44,7 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Vec<String
             if is_empty
                 && let Some(found) = budget::find(ctx, &set).await?.filter(|found| !is_ours(ctx, found))
             {
-                budget::withdraw(ctx, &found).await?;
+                budget::withdraw(ctx, &found, &epochs::pairs(&command.epochs)).await?;
             }
         }
         None => tombstones(ctx).await?,

@@ -226,6 +226,11 @@ fn settle(work: &Work, record: &WorkloadRecord, source: bool, target: bool) -> D
         last,
         target,
         originals: if last && target { work.originals.clone() } else { None },
+        epochs: record
+            .ordinals
+            .iter()
+            .map(|(ordinal, known)| OrdinalEpoch { ordinal: *ordinal, epoch: known.epoch })
+            .collect(),
     };
     Desired { epoch: highest(record), body }
 }

@@ -80,8 +80,15 @@ fn the_originals_go_to_the_target_with_the_last_settle_only() {
     world.cross("east", "west", Order::HighestFirst);
     let mut last: Vec<(String, Option<Manifest>)> = Vec::new();
     for (cluster, command) in &world.sent {
-        if let CommandBody::Settle { last: is_last, originals, target, max_unavailable } = &command.body {
+        if let CommandBody::Settle { last: is_last, originals, target, max_unavailable, epochs } =
+            &command.body
+        {
             assert!(*max_unavailable <= 1);
+            assert_eq!(
+                epochs.len(),
+                3,
+                "a late one is told by any ordinal, also one that is not in its slice"
+            );
             if *is_last {
                 assert_eq!(*target, cluster.as_str() == "west");
                 last.push((cluster.to_string(), originals.clone()));
