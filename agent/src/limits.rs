@@ -56,6 +56,8 @@ pub const WATCH_FIRST: Duration = Duration::from_millis(5);
 pub const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 /// How long step 3 waits for replicas to be Available before it refuses as not ready.
 pub const HOLD_WAIT: Duration = Duration::from_secs(30);
+/// For how long it holds that no other pod names an ordinal's claims; what is older is asked for again.
+pub const CLAIMS_UNUSED_FOR: Duration = Duration::from_secs(1);
 /// Events of ours that wait to be written; further ones are dropped and counted.
 pub const EVENTS_WAITING: usize = 256;
 /// Bytes of an event's note: what the API server takes.

@@ -47,7 +47,7 @@ pub(crate) async fn volume(ctx: &Context, step: u32, disk: &Recorded, phases: &[
         }
     }
     let mut wait = Wait::new(ctx, step);
-    wait.watch(&key);
+    wait.watch_end(&key);
     while let Some(now) = api::read(ctx, &key).await? {
         if object::uid(&now) != uid {
             return Err(

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use ferry_proto::agent::v1::{Held, Hold, NodeIdentity};
-use futures::future::try_join;
+use futures::future::{try_join, try_join_all, try_join3};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -82,8 +82,8 @@ enum Look {
 
 async fn look(ctx: &Context, command: &Hold) -> Halted<Look> {
     let uid = &command.stateful_set_uid;
-    let (set, pods) = try_join(stateful_set::read(ctx, uid), stateful_set::pods(ctx, uid)).await?;
     let expected = command.slice.unwrap_or_default();
+    let (set, pods) = try_join(stateful_set::read(ctx, uid), stateful_set::pods(ctx, uid, expected)).await?;
     let found = object::slice(&set);
     if !object::same_slice(&found, &expected) {
         return Err(Stop::conflict(format!(
@@ -133,7 +133,7 @@ pub(super) async fn incomplete(ctx: &Context, set: &Value) -> Result<Option<Stri
     if let Some(message) = unsettled(set) {
         return Ok(Some(message));
     }
-    let pods = stateful_set::pods(ctx, object::uid(set)).await?;
+    let pods = stateful_set::pods(ctx, object::uid(set), object::slice(set)).await?;
     Ok(unavailable(set, &pods))
 }
 
@@ -226,16 +226,21 @@ fn resized(claim: &Value) -> Option<String> {
 /// The target has nothing of the ordinal but tombstones; one that somebody deleted is put back.
 async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Halted<()> {
     let pod = Key::of(ctx, POD, stateful_set::pod_name(&ctx.command.workload, command.ordinal));
-    if api::read(ctx, &pod).await?.is_some() {
+    let claims = stateful_set::claim_names(set, command.ordinal);
+    let standing = try_join_all(claims.iter().map(|name| tombstone::standing(ctx, name)));
+    let volumes =
+        async { if command.volumes.is_empty() { Ok(Vec::new()) } else { api::list(ctx, VOLUME, "").await } };
+    let (found, standing, volumes) = try_join3(api::read(ctx, &pod), standing, volumes).await?;
+    if found.is_some() {
         return Err(
             Stop::conflict(format!("{pod} exists in the target before its handoff. Delete it")).into()
         );
     }
-    for name in stateful_set::claim_names(set, command.ordinal) {
-        match tombstone::standing(ctx, &name).await? {
+    for (name, standing) in claims.iter().zip(standing) {
+        match standing {
             Standing::Tombstone(tombstone) if !object::is_ending(&tombstone) => {}
             Standing::Tombstone(_) | Standing::Nothing => {
-                tombstone::place(ctx, CHECK_STEP, &name, ctx.command.epoch).await?;
+                tombstone::place(ctx, CHECK_STEP, name, ctx.command.epoch).await?;
             }
             Standing::Real(_) => {
                 return Err(Stop::conflict(format!(
@@ -246,11 +251,7 @@ async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Halted<()> {
             }
         }
     }
-    if command.volumes.is_empty() {
-        return Ok(());
-    }
-    let claims = stateful_set::claim_names(set, command.ordinal);
-    for volume in api::list(ctx, VOLUME, "").await? {
+    for volume in volumes {
         let id = object::volume_id(&volume);
         if command.volumes.contains(&id) {
             if is_late(ctx, &volume, &claims) {

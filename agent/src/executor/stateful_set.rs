@@ -5,6 +5,7 @@
 //! The two annotations that executors keep on the set are named here; what is in them belongs to their writers.
 
 use ferry_proto::agent::v1::Slice;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -14,7 +15,7 @@ use super::{
     tombstone::held_by,
     wait::Wait,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{context::Context, limits, outcome::Stop};
 
 /// Annotation in which a slice patch records what it was made for: what a new process needs to resume.
 pub(crate) const HANDOFF: &str = "ferry.dev/handoff";
@@ -53,7 +54,7 @@ pub(crate) async fn read(ctx: &Context, uid: &str) -> Result<Value, Stop> {
 /// A conflict if it has ordinals or pods.
 pub(crate) async fn delete_empty(ctx: &Context, step: u32, set: &Value) -> Halted<()> {
     let (key, uid) = (key(ctx), object::uid(set));
-    let pods = pods(ctx, uid).await?;
+    let pods = every_pod(ctx, uid).await?;
     if object::slice(set).replicas != 0 || !pods.is_empty() {
         let names: Vec<_> = pods.iter().map(object::name).collect();
         return Err(Stop::conflict(format!(
@@ -95,14 +96,27 @@ pub(crate) fn ordinals(slice: Slice) -> impl Iterator<Item = u32> {
     slice.start..slice.start.saturating_add(slice.replicas)
 }
 
-/// The pods that the set of that uid controls.
-pub(crate) async fn pods(ctx: &Context, uid: &str) -> Result<Vec<Value>, Stop> {
+/// The pods of a slice that the set of that uid controls, those that are there, by ascending ordinal.
+///
+/// Each is read by its name: a list waits for the API server's cache to catch up with the store, up to 100 ms where one
+/// of the same kind was asked for shortly before (KEP-2340), and a replica is down meanwhile.
+pub(crate) async fn pods(ctx: &Context, uid: &str, slice: Slice) -> Result<Vec<Value>, Stop> {
+    let keys = ordinals(slice).map(|ordinal| Key::of(ctx, POD, pod_name(&ctx.command.workload, ordinal)));
+    let reads = keys.map(|key| async move { api::read(ctx, &key).await });
+    let found: Vec<_> = stream::iter(reads).buffered(limits::READS_AT_ONCE).try_collect().await?;
+    Ok(found.into_iter().flatten().filter(|pod| controls(uid, pod)).collect())
+}
+
+/// Every pod that the set of that uid controls, in its slice or not.
+async fn every_pod(ctx: &Context, uid: &str) -> Result<Vec<Value>, Stop> {
     let mut pods = api::list(ctx, POD, "").await?;
-    pods.retain(|pod| {
-        let mut owners = object::items(pod, "/metadata/ownerReferences").iter();
-        owners.any(|owner| object::text(owner, "/uid") == uid)
-    });
+    pods.retain(|pod| controls(uid, pod));
     Ok(pods)
+}
+
+fn controls(uid: &str, pod: &Value) -> bool {
+    let mut owners = object::items(pod, "/metadata/ownerReferences").iter();
+    owners.any(|owner| object::text(owner, "/uid") == uid)
 }
 
 /// The claims that a pod names.

@@ -123,7 +123,7 @@ pub(crate) async fn remove(
         }
     }
     let mut wait = Wait::new(ctx, step);
-    wait.watch(&key);
+    wait.watch_end(&key);
     while let Some(claim) = api::read(ctx, &key).await? {
         if object::uid(&claim) != object::uid(tombstone) {
             return Err(Halt::Again(format!("{key} was created by somebody else meanwhile")));

@@ -104,14 +104,23 @@ pub(crate) async fn same(ctx: &Context, recorded: &Recorded) -> Result<Value, St
 /// A conflict if it is not.
 pub(crate) async fn retained(ctx: &Context, recorded: &Recorded) -> Result<Value, Stop> {
     let volume = same(ctx, recorded).await?;
-    let policy = object::text(&volume, RECLAIM);
-    if policy != "Retain" {
-        return Err(Stop::conflict(format!(
-            "{} has the reclaim policy {policy}, expected Retain: a deletion would destroy the disk. Set it to Retain",
-            recorded.key(ctx)
-        )));
-    }
+    is_retained(ctx, recorded, &volume)?;
     Ok(volume)
+}
+
+/// [`retained`] for an answer that is at hand.
+///
+/// # Errors
+/// A conflict if it is not.
+pub(crate) fn is_retained(ctx: &Context, recorded: &Recorded, volume: &Value) -> Result<(), Stop> {
+    let policy = object::text(volume, RECLAIM);
+    if policy == "Retain" {
+        return Ok(());
+    }
+    Err(Stop::conflict(format!(
+        "{} has the reclaim policy {policy}, expected Retain: a deletion would destroy the disk. Set it to Retain",
+        recorded.key(ctx)
+    )))
 }
 
 /// Writes `policy` and the epoch, unless they are there; the volume as it is now.

@@ -1,6 +1,7 @@
 //! The watches of one command: each object once, from whoever asks first to the command's end.
 //!
-//! They say that an object changed, never what it is: whoever is woken looks with quorum reads. One request begins
+//! They wake, and decide nothing: whoever is woken looks with quorum reads. What they tell of an object, which may be
+//! old, serves only to sleep on where a look would find nothing yet. One request begins
 //! from what the API server has at hand (`resourceVersion=0`), so that nothing is listed first; whatever happened
 //! before it began is covered by the wake at its beginning. Waits of one command share them, because each costs a
 //! connection; a step that knows what it will wait for opens them while it waits for something else.
@@ -14,7 +15,7 @@ use kube::{
     Client,
     core::{Request, WatchEvent, params::WatchParams},
 };
-use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::{
     sync::watch::{Receiver, Sender, channel},
     task::JoinSet,
@@ -30,20 +31,29 @@ pub struct Watches(Arc<Mutex<Open>>);
 
 #[derive(Default)]
 struct Open {
-    watched: Vec<(Key, Receiver<u64>)>,
+    watched: Vec<(Key, Receiver<Told>)>,
     tasks: JoinSet<()>,
+}
+
+/// What a watch has told so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// How often it told something.
+    pub(crate) times: u64,
+    /// The object as it told it last; nothing when it does not exist.
+    pub(crate) object: Option<Arc<Value>>,
 }
 
 impl Watches {
     /// Wakes of `key`; its watch is opened unless it is open. What changed before this call counts as not yet seen.
-    pub(crate) fn of(&self, client: &Client, key: &Key) -> Receiver<u64> {
+    pub(crate) fn of(&self, client: &Client, key: &Key) -> Receiver<Told> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, changes)) = open.watched.iter().find(|(watched, _)| watched == key) {
             let mut changes = changes.clone();
             changes.mark_changed();
             return changes;
         }
-        let (changed, changes) = channel(0);
+        let (changed, changes) = channel(Told::default());
         open.watched.push((key.clone(), changes.clone()));
         open.tasks.spawn(follow(client.clone(), key.clone(), changed));
         changes
@@ -58,7 +68,7 @@ pub(crate) fn foresee(ctx: &Context, keys: impl IntoIterator<Item = Key>) {
 }
 
 /// Watches `key` until dropped.
-async fn follow(client: Client, key: Key, changed: Sender<u64>) {
+async fn follow(client: Client, key: Key, changed: Sender<Told>) {
     let mut backoff = Backoff::new();
     loop {
         match watch(&client, &key, &changed).await {
@@ -70,20 +80,22 @@ async fn follow(client: Client, key: Key, changed: Sender<u64>) {
 }
 
 /// One watch, to its end.
-async fn watch(client: &Client, key: &Key, changed: &Sender<u64>) -> kube::Result<()> {
+async fn watch(client: &Client, key: &Key, changed: &Sender<Told>) -> kube::Result<()> {
     let params =
         WatchParams::default().fields(&format!("metadata.name={}", key.name)).timeout(limits::WATCH_SECONDS);
     let request = Request::new(key.kind.path(&key.namespace)).watch(&params, "0");
     let request = request.map_err(kube::Error::BuildRequest)?;
-    let events = client.request_events::<IgnoredAny>(request).await?;
+    let events = client.request_events::<Value>(request).await?;
     pin_mut!(events);
     // An object that exists is told first: one wake for both the beginning and that.
-    let mut next = timeout(limits::WATCH_FIRST, events.try_next()).await.unwrap_or(Ok(Some(BEGUN)));
+    let begun = Ok(Some(WatchEvent::Deleted(Value::Null)));
+    let mut next = timeout(limits::WATCH_FIRST, events.try_next()).await.unwrap_or(begun);
     loop {
         match next? {
+            Some(WatchEvent::Added(object) | WatchEvent::Modified(object)) => tell(changed, Some(object)),
+            Some(WatchEvent::Deleted(_)) => tell(changed, None),
             Some(WatchEvent::Bookmark(_)) => {}
             Some(WatchEvent::Error(error)) => return Err(kube::Error::Api(error)),
-            Some(_) => changed.send_modify(|changes| *changes += 1),
             None => return Ok(()),
         }
         next = match timeout(limits::WATCH_SILENCE, events.try_next()).await {
@@ -93,8 +105,9 @@ async fn watch(client: &Client, key: &Key, changed: &Sender<u64>) -> kube::Resul
     }
 }
 
-/// Stands for the beginning of a watch.
-const BEGUN: WatchEvent<IgnoredAny> = WatchEvent::Added(IgnoredAny);
+fn tell(changed: &Sender<Told>, object: Option<Value>) {
+    changed.send_modify(|told| *told = Told { times: told.times + 1, object: object.map(Arc::new) });
+}
 
 #[cfg(test)]
 #[path = "watches_tests.rs"]

@@ -23,7 +23,7 @@ fn client(opened: &Arc<AtomicU32>) -> Client {
     Client::new(service, "default")
 }
 
-async fn wakes(changes: &mut Receiver<u64>) -> bool {
+async fn wakes(changes: &mut Receiver<Told>) -> bool {
     let woken = tokio::time::timeout(Duration::from_millis(40), changes.changed()).await;
     matches!(woken, Ok(Ok(())))
 }

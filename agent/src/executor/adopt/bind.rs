@@ -6,6 +6,7 @@
 //! ledger's handle.
 
 use ferry_proto::agent::v1::{Adopt, ClaimedVolume};
+use futures::future::{try_join, try_join_all};
 use serde_json::Value;
 
 use crate::{
@@ -24,20 +25,39 @@ use crate::{
 };
 
 const STEP: u32 = 9;
+/// Phases of a claim or a volume that end the wait for both to be Bound.
+const BOUND_OR_BROKEN: [&str; 3] = ["Bound", "Lost", "Failed"];
+
+/// What is there already: for each disk its PersistentVolume, and what stands under the name of its claim.
+///
+/// # Errors
+/// A conflict if another PersistentVolume names one of the disks (H12).
+pub(super) async fn look(ctx: &Context, recorded: &[Recorded]) -> Result<Vec<Found>, Stop> {
+    let found = recorded.iter().map(|disk| async {
+        let key = disk.key(ctx);
+        try_join(api::read(ctx, &key), tombstone::standing(ctx, object::name(&disk.claim))).await
+    });
+    let ((), found) = try_join(foreign(ctx, recorded), try_join_all(found)).await?;
+    Ok(found)
+}
+
+/// What is there of one disk: its PersistentVolume and its claim.
+pub(super) type Found = (Option<Value>, Standing);
 
 /// Makes what is missing and waits until all is Bound.
-pub(super) async fn run(ctx: &Context, command: &Adopt, recorded: &[Recorded]) -> Halted<Vec<ClaimedVolume>> {
+pub(super) async fn run(
+    ctx: &Context,
+    command: &Adopt,
+    recorded: &[Recorded],
+    found: Vec<Found>,
+) -> Halted<Vec<ClaimedVolume>> {
     ctx.progress.started(STEP, format!("making {} volumes and claims", recorded.len())).await;
-    foreign(ctx, recorded).await?;
-    for disk in recorded {
+    for (disk, (volume, standing)) in recorded.iter().zip(found) {
         let claim = Key::of(ctx, CLAIM, object::name(&disk.claim));
-        make_volume(ctx, command, disk, &claim).await?;
-        make_claim(ctx, command, disk, &claim).await?;
+        make_volume(ctx, command, disk, &claim, volume).await?;
+        make_claim(ctx, command, disk, &claim, standing).await?;
     }
-    let mut bound = Vec::new();
-    for disk in recorded {
-        bound.push(wait_bound(ctx, STEP, disk).await?);
-    }
+    let bound = try_join_all(recorded.iter().map(|disk| wait_bound(ctx, STEP, disk))).await?;
     ctx.progress.done(STEP, "claims and PersistentVolumes are Bound to each other");
     Ok(bound)
 }
@@ -63,10 +83,16 @@ async fn foreign(ctx: &Context, recorded: &[Recorded]) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn make_volume(ctx: &Context, command: &Adopt, disk: &Recorded, claim: &Key) -> Halted<()> {
+async fn make_volume(
+    ctx: &Context,
+    command: &Adopt,
+    disk: &Recorded,
+    claim: &Key,
+    found: Option<Value>,
+) -> Halted<()> {
     let key = disk.key(ctx);
     let epoch = ctx.command.epoch;
-    let Some(found) = api::read(ctx, &key).await? else {
+    let Some(found) = found else {
         let mut body =
             travel::volume(&disk.volume, &claim.namespace, &claim.name, &command.storage_classes, epoch);
         topology(ctx, &body).await?.rewrite(&mut body);
@@ -110,9 +136,15 @@ pub(in crate::executor) async fn topology(ctx: &Context, volume: &Value) -> Resu
     })
 }
 
-async fn make_claim(ctx: &Context, command: &Adopt, disk: &Recorded, key: &Key) -> Halted<()> {
+async fn make_claim(
+    ctx: &Context,
+    command: &Adopt,
+    disk: &Recorded,
+    key: &Key,
+    standing: Standing,
+) -> Halted<()> {
     let epoch = ctx.command.epoch;
-    match tombstone::standing(ctx, &key.name).await? {
+    match standing {
         Standing::Real(claim) => return Ok(ours(ctx, disk, key, &claim)?),
         Standing::Tombstone(tombstone) => tombstone::remove(ctx, STEP, &key.name, &tombstone, epoch).await?,
         Standing::Nothing => {}
@@ -148,8 +180,11 @@ pub(in crate::executor) async fn wait_bound(
     let claim_key = Key::of(ctx, CLAIM, object::name(&disk.claim));
     let volume_key = disk.key(ctx);
     let mut wait = Wait::new(ctx, step);
+    for key in [&claim_key, &volume_key] {
+        wait.watch_for(key, |object| BOUND_OR_BROKEN.contains(&object::text(object, "/status/phase")));
+    }
     loop {
-        let (claim, volume) = (api::read(ctx, &claim_key).await?, api::read(ctx, &volume_key).await?);
+        let (claim, volume) = try_join(api::read(ctx, &claim_key), api::read(ctx, &volume_key)).await?;
         let (Some(claim), Some(volume)) = (claim, volume) else {
             return Err(Stop::conflict(format!(
                 "{claim_key} or {volume_key} was deleted by somebody else meanwhile"
@@ -178,8 +213,6 @@ pub(in crate::executor) async fn wait_bound(
             }
             return Ok(volumes::claimed(&claim, &volume));
         }
-        wait.watch(&claim_key);
-        wait.watch(&volume_key);
         wait.pause(format!(
             "{claim_key} ({claim_phase}) and {volume_key} ({volume_phase}) to be Bound to each other"
         ))

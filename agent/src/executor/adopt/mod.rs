@@ -8,7 +8,7 @@
 //! What this command made is recognised by its epoch and the disk's handle; everything else stops it (H12, H23).
 
 use ferry_proto::agent::v1::{Adopt, Adopted};
-use futures::{TryFutureExt as _, future::try_join};
+use futures::future::{join, try_join3};
 
 use super::{
     api::{CLAIM, Halted, Key, POD},
@@ -31,16 +31,17 @@ pub(super) async fn run(ctx: &Context, command: &Adopt) -> Halted<Adopted> {
     let fence = [(command.ordinal, ctx.command.epoch)];
     let Adopt { ordinal, stateful_set_uid, from_slice, to_slice, .. } = command;
     let change = Change::of(*ordinal, stateful_set_uid, *from_slice, *to_slice)?;
-    let set = super::stateful_set::read(ctx, stateful_set_uid).err_into();
-    let ((), set) = try_join(epochs::keep(ctx, &fence), set).await?;
-    slice_patch::side(&set, &change)?;
     let pod = super::stateful_set::pod_name(&ctx.command.workload, *ordinal);
     let claims = recorded.iter().map(|disk| Key::of(ctx, CLAIM, object::name(&disk.claim)));
     foresee(ctx, claims.chain(recorded.iter().map(|disk| disk.key(ctx))));
     foresee(ctx, [Key::of(ctx, POD, pod), super::stateful_set::key(ctx)]);
-    let handoff = start::handoff(ctx, &change).err_into();
-    let (volumes, handoff) = try_join(bind::run(ctx, command, &recorded), handoff).await?;
-    epochs::keep(ctx, &fence).await?;
+    let set = super::stateful_set::read(ctx, stateful_set_uid);
+    let looks = try_join3(set, start::handoff(ctx, &change), bind::look(ctx, &recorded));
+    let (kept, looks) = join(epochs::keep(ctx, &fence), looks).await;
+    kept?;
+    let (set, handoff, found) = looks?;
+    slice_patch::side(&set, &change)?;
+    let volumes = bind::run(ctx, command, &recorded, found).await?;
     let started = start::run(ctx, START, &change, &handoff).await?;
     Ok(Adopted {
         pod_uid: started.pod_uid,

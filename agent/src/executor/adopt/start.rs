@@ -65,7 +65,7 @@ pub(in crate::executor) async fn run(
 
 /// The other pods before the patch, for the annotation.
 pub(in crate::executor) async fn handoff(ctx: &Context, change: &Change) -> Result<Value, Stop> {
-    let pods = stateful_set::pods(ctx, &change.stateful_set_uid).await?;
+    let pods = stateful_set::pods(ctx, &change.stateful_set_uid, change.from).await?;
     let peers: serde_json::Map<_, _> = pods
         .iter()
         .map(|pod| {
@@ -81,8 +81,8 @@ const REVISION: &str = "controller-revision-hash";
 async fn available(ctx: &Context, step: u32, change: &Change, set: &Value) -> Halted<Value> {
     let key = Key::of(ctx, POD, stateful_set::pod_name(&ctx.command.workload, change.ordinal));
     let mut wait = Wait::new(ctx, step);
-    wait.watch(&key);
-    wait.watch(&stateful_set::key(ctx));
+    wait.watch_for(&key, |pod| stateful_set::ready(pod).is_some() || object::is_ending(pod));
+    wait.watch_for(&stateful_set::key(ctx), object::is_observed);
     let min_ready = std::time::Duration::from_secs(object::number(set, "/spec/minReadySeconds"));
     let mut since: Option<(String, Instant)> = None;
     loop {
@@ -126,7 +126,7 @@ async fn available(ctx: &Context, step: u32, change: &Change, set: &Value) -> Ha
 async fn peers_unchanged(ctx: &Context, step: u32, change: &Change, set: &Value) -> Result<(), Stop> {
     let kept = slice_patch::recorded(ctx, set, change.ordinal).unwrap_or_default();
     let peers = kept.pointer("/peers").and_then(Value::as_object);
-    let pods = stateful_set::pods(ctx, &change.stateful_set_uid).await?;
+    let pods = stateful_set::pods(ctx, &change.stateful_set_uid, change.to).await?;
     for (name, before) in peers.into_iter().flatten() {
         let now = pods.iter().find(|pod| object::name(pod) == name);
         let (uid, revision) = (object::text(before, "/uid"), object::text(before, "/revision"));

@@ -38,10 +38,14 @@ pub(in crate::executor) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
     let was_proven = proven(work).await?;
     let mut renewals: BTreeMap<String, Option<jiff::Timestamp>> = BTreeMap::new();
     let mut wait = Wait::new(ctx, work.steps.detach);
+    // Asked for until it was once so: whether a disk was attached anew meanwhile is looked at when its claim is gone.
+    let mut is_absent = false;
     loop {
         let nodes = if was_proven { &[] } else { ran.nodes.as_slice() };
         let looks = try_join_all(nodes.iter().map(|node| look(work, node)));
-        let (mut waiting, looked) = try_join(attached(work, &mut wait), looks).await?;
+        let attached = async { if is_absent { Ok(Vec::new()) } else { attached(work, &mut wait).await } };
+        let (mut waiting, looked) = try_join(attached, looks).await?;
+        is_absent = waiting.is_empty();
         if !was_proven {
             for (node, (renewal, held)) in nodes.iter().zip(looked) {
                 wait.watch(&lease(node));

@@ -8,9 +8,10 @@
 //! node) stands in the command and, as it was at the patch, in the set's annotation `ferry.dev/handoff`.
 
 use ferry_proto::agent::v1::{NodeIdentity, Release, Released};
-use futures::future::try_join;
+use futures::future::{join, try_join};
+use tokio::time::Instant;
 
-use super::{api::Halted, epochs, slice_patch::Change, volumes::Recorded};
+use super::{api::Halted, epochs, slice_patch::Change, stateful_set, volumes::Recorded};
 use crate::{context::Context, outcome::Stop};
 
 pub(super) mod detach;
@@ -67,13 +68,15 @@ pub(super) async fn run(ctx: &Context, command: &Release) -> Halted<Released> {
     let steps = Steps { pod: 5, detach: 6, claims: 7 };
     let work = Work { ctx, change, held, volumes, claims, steps, everywhere: false };
     let fence = [(command.ordinal, ctx.command.epoch)];
-    epochs::keep(ctx, &fence).await?;
-    let ran = stop::run(&work).await?;
+    let (kept, set) = join(epochs::keep(ctx, &fence), stateful_set::read(ctx, stateful_set_uid)).await;
+    kept?;
+    let ran = stop::run(&work, set?).await?;
+    let asked = Instant::now();
     try_join(stop::unused(&work), detach::run(&work, &ran)).await?;
     // The proof took time: claims go only if the fence and the end of the pod still hold (H32).
-    try_join(epochs::keep(ctx, &fence), stop::ended(&work, &ran)).await?;
-    let volumes = unclaim::run(&work).await?;
-    detach::still(&work).await?;
+    try_join(epochs::keep(ctx, &fence), stop::ended(&work, &ran, asked)).await?;
+    let claims = unclaim::run(&work).await?;
+    let (volumes, ()) = try_join(unclaim::evidence(&work, &claims), detach::still(&work)).await?;
     ctx.progress.started(8, "gathering the evidence").await;
     let node = ran.nodes.into_iter().last();
     let epoch_kept = ctx.command.epoch;

@@ -6,8 +6,9 @@
 //! when its other pods are well (H31): the wait says which pod it is that holds it up.
 
 use ferry_proto::agent::v1::NodeIdentity;
-use futures::future::try_join;
+use futures::future::{try_join, try_join_all};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{Ran, Work};
 use crate::{
@@ -17,14 +18,14 @@ use crate::{
         wait::Wait,
         watches::foresee,
     },
+    limits,
     outcome::Stop,
 };
 
 /// Patches the slice unless that is done, and waits for the pod's end. Whether others use the claims is asked apart.
-pub(super) async fn run(work: &Work<'_>) -> Halted<Ran> {
+pub(super) async fn run(work: &Work<'_>, set: Value) -> Halted<Ran> {
     let (ctx, change) = (work.ctx, &work.change);
     ctx.progress.started(work.steps.pod, format!("taking ordinal {} out of the slice", change.ordinal)).await;
-    let set = stateful_set::read(ctx, &change.stateful_set_uid).await?;
     let set = match slice_patch::side(&set, change)? {
         slice_patch::Side::After => set,
         slice_patch::Side::Before => {
@@ -42,15 +43,14 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Ran> {
 /// replica that is down is one more than the budget has (I4); a reclaim policy that somebody put back would let the
 /// deletion of a claim destroy the disk (I7).
 async fn safe(work: &Work<'_>, set: &Value) -> Result<(), Stop> {
-    if let Some(message) = hold::incomplete(work.ctx, set).await? {
+    kept(set)?;
+    let volumes = try_join_all(work.volumes.iter().map(|recorded| volumes::retained(work.ctx, recorded)));
+    let (incomplete, _) = try_join(hold::incomplete(work.ctx, set), volumes).await?;
+    if let Some(message) = incomplete {
         return Err(Stop::not_ready(format!(
             "ordinal {} does not stop before this is over: waiting for {message}",
             work.change.ordinal
         )));
-    }
-    kept(set)?;
-    for recorded in &work.volumes {
-        volumes::retained(work.ctx, recorded).await?;
     }
     Ok(())
 }
@@ -115,10 +115,11 @@ fn recorded(work: &Work<'_>, set: &Value) -> Ran {
     ran
 }
 
-/// Waits until the step's condition holds.
-pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
-    let (has_waited, ()) = try_join(gone(work, ran), unused(work)).await?;
-    if has_waited {
+/// Waits until the step's condition holds. Whether others name the claims was asked at `asked`, and is asked again
+/// unless that has just been.
+pub(super) async fn ended(work: &Work<'_>, ran: &Ran, asked: Instant) -> Halted<()> {
+    let has_waited = gone(work, ran).await?;
+    if has_waited || asked.elapsed() > limits::CLAIMS_UNUSED_FOR {
         unused(work).await?;
     }
     Ok(())
@@ -130,8 +131,12 @@ async fn gone(work: &Work<'_>, ran: &Ran) -> Halted<bool> {
     let (key, set_key) = (pod(work), stateful_set::key(ctx));
     let mut has_waited = false;
     let mut wait = Wait::new(ctx, work.steps.pod);
-    wait.watch(&key);
-    wait.watch(&set_key);
+    wait.watch_end(&key);
+    let to_slice = *to;
+    wait.watch_for(&set_key, move |set| {
+        let has_its_size = object::number(set, "/status/replicas") == u64::from(to_slice.replicas);
+        object::is_observed(set) && has_its_size || !object::same_slice(&object::slice(set), &to_slice)
+    });
     let claims = work.claims.iter().map(|name| Key::of(ctx, CLAIM, name));
     foresee(ctx, claims.chain(work.volumes.iter().map(|recorded| recorded.key(ctx))));
     loop {
@@ -185,7 +190,7 @@ pub(in crate::executor) async fn waited_for(
         ));
     }
     if object::text(set, "/spec/podManagementPolicy") != "Parallel" {
-        let pods = stateful_set::pods(ctx, object::uid(set)).await?;
+        let pods = stateful_set::pods(ctx, object::uid(set), object::slice(set)).await?;
         let unwell =
             pods.iter().find(|other| object::name(other) != name && stateful_set::ready(other).is_none());
         if let Some(unwell) = unwell {

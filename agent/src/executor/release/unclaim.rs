@@ -7,6 +7,7 @@
 //! the step. Finalizers are waited for or named, never taken off (H9).
 
 use ferry_proto::agent::v1::ClaimedVolume;
+use futures::future::try_join_all;
 use serde_json::Value;
 
 use super::Work;
@@ -24,8 +25,8 @@ use crate::{
 /// The finalizer that Kubernetes itself takes off when no pod uses the claim.
 const PROTECTION: &[&str] = &["kubernetes.io/pvc-protection"];
 
-/// Replaces every claim; the claims right before their deletion, the volumes Released and `Retain`.
-pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
+/// Replaces every claim; the claims right before their deletion.
+pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<Value>> {
     let ctx = work.ctx;
     let step = work.steps.claims;
     ctx.progress.started(step, format!("replacing {} claims by tombstones", work.claims.len())).await;
@@ -44,13 +45,15 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
         };
         claims.push(claim);
     }
-    let mut evidence = Vec::new();
-    for (recorded, claim) in work.volumes.iter().zip(&claims) {
-        let volume = released(work, recorded).await?;
-        evidence.push(volumes::claimed(claim, &volume));
-    }
-    ctx.progress.done(step, "tombstones stand, the PersistentVolumes are Released and Retain");
-    Ok(evidence)
+    Ok(claims)
+}
+
+/// The claims with their volumes, Released and `Retain`.
+pub(super) async fn evidence(work: &Work<'_>, claims: &[Value]) -> Halted<Vec<ClaimedVolume>> {
+    let released = try_join_all(work.volumes.iter().map(|recorded| released(work, recorded))).await?;
+    let message = "tombstones stand, the PersistentVolumes are Released and Retain";
+    work.ctx.progress.done(work.steps.claims, message);
+    Ok(claims.iter().zip(&released).map(|(claim, volume)| volumes::claimed(claim, volume)).collect())
 }
 
 /// Deletes the claim as it was recorded and as it was read, and waits until it is gone.
@@ -78,16 +81,16 @@ pub(in crate::executor) async fn delete(work: &Work<'_>, recorded: &Recorded, cl
     }
     stuck(work, &key, claim)?;
     let volume = volumes::retained(work.ctx, recorded).await?;
-    volumes::set_policy(work.ctx, &volume, "Retain", work.ctx.command.epoch).await?;
+    let volume = volumes::set_policy(work.ctx, &volume, "Retain", work.ctx.command.epoch).await?;
     if !object::is_ending(claim) {
-        volumes::retained(work.ctx, recorded).await?;
+        volumes::is_retained(work.ctx, recorded, &volume)?;
         match api::delete(work.ctx, &key, expected, Some(object::version(claim))).await? {
             Written::Done(_) | Written::Missing => {}
             _ => return Err(Halt::Again(format!("{key} was changed by somebody else meanwhile"))),
         }
     }
     let mut wait = Wait::new(work.ctx, work.steps.claims);
-    wait.watch(&key);
+    wait.watch_end(&key);
     while let Some(now) = api::read(work.ctx, &key).await? {
         if object::uid(&now) != expected {
             return Err(Halt::Again(format!("{key} was made anew meanwhile")));
