@@ -35,6 +35,16 @@ pub enum Error {
         #[source]
         source: Box<KubeconfigError>,
     },
+    /// The kubeconfig leads through a proxy.
+    #[error("the kubeconfig {path} leads to {server} through the proxy {proxy} (proxy-url of its cluster, or HTTPS_PROXY), and the agent connects directly; run it where the API server can be reached without one, and take the setting out", path = path.display())]
+    Proxy {
+        /// The file.
+        path: PathBuf,
+        /// The API server.
+        server: String,
+        /// The proxy.
+        proxy: String,
+    },
     /// Neither a kubeconfig nor a pod.
     #[error("no cluster: give --kubeconfig, or run the agent in a pod with a service account")]
     NoCluster(#[source] Box<kube::config::InferConfigError>),
@@ -60,7 +70,12 @@ pub async fn client(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<
             let file = Kubeconfig::read_from(path).map_err(unusable)?;
             let options =
                 KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-            Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?
+            let config = Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?;
+            if let Some(proxy) = &config.proxy_url {
+                let (server, proxy) = (config.cluster_url.to_string(), proxy.to_string());
+                return Err(Error::Proxy { path: path.into(), server, proxy });
+            }
+            config
         }
         None => Config::infer().await.map_err(|source| Error::NoCluster(Box::new(source)))?,
     };
@@ -116,3 +131,7 @@ pub async fn uid(client: &Client, server: &str) -> String {
         backoff.pause().await;
     }
 }
+
+#[cfg(test)]
+#[path = "cluster_tests.rs"]
+mod tests;
