@@ -2,7 +2,8 @@
 //!
 //! The script, `by-hand.sh`, is run once for each ordinal, as a person would paste it; what it lacks (proof of detach,
 //! fences, tombstones) Ferry does all the same, in the time that is measured. Neither does anything about endpoints: the
-//! blog leaves them to the network, and this workload has no Service.
+//! blog leaves them to the network, and this workload has no Service. The floor moves a workload of the same text in the
+//! same rounds: what of Ferry's time is the cluster's own is told by it.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,9 +11,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::json;
 
 use super::ferried;
+use super::floor::{Floor, Side};
 use super::reaction::milliseconds;
 use super::report::{Figure, Measure, Report, Target};
 use super::scene::{Scene, Turn, round, turns};
@@ -32,24 +34,34 @@ const REPLICAS: u32 = 3;
 pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Result<()> {
     let workload =
         |name: &str| Workload { name: name.to_owned(), replicas: REPLICAS, nodes: Nodes::Simulated };
-    let (by_hand, ferried) = (workload("by-hand"), workload("simulated"));
+    let (by_hand, least, ferried) = (workload("by-hand"), workload("simulated-floor"), workload("simulated"));
     let (east, west) = (scene.client("east").await?, scene.client("west").await?);
-    tokio::try_join!(by_hand.deploy(&east), ferried.deploy(&east))?;
+    tokio::try_join!(by_hand.deploy(&east), least.deploy(&east), ferried.deploy(&east))?;
     by_hand.create_empty(&west).await?;
-    let (mut script, mut ferry) = (Vec::new(), Vec::new());
+    let sides =
+        (Side::of(scene.world.cluster("east")?).await?, Side::of(scene.world.cluster("west")?).await?);
+    let least = Floor::new(&scene.eyes, &least);
+    least.prepare(&sides.0, &sides.1).await?;
+    let (mut script, mut floor, mut ferry) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..rounds {
         let (from, to, order) = round(number);
         for turn in turns(REPLICAS, order) {
             script.push(run(scene, &by_hand, (from, to), turn).await?);
+        }
+        let (source, target) = if from == "east" { (&sides.0, &sides.1) } else { (&sides.1, &sides.0) };
+        for Turn { ordinal, left, grown } in turns(REPLICAS, order) {
+            let span = least.hand_over((source, left), (target, grown), ordinal).await?;
+            floor.push(milliseconds(span.began, span.ended) / 1000.0);
         }
         for one in ferried::migrate(&scene.ferry, &ferried, (from, to), order).await? {
             ferry.push(milliseconds(one.began, one.ended) / 1000.0);
         }
         let p50 = |samples: &[f64]| Summary::of(samples.to_vec()).p50;
         eprintln!(
-            "bench: round {} of {rounds} on simulated nodes; so far by hand {:.2} s, Ferry {:.2} s",
+            "bench: round {} of {rounds} on simulated nodes; so far by hand {:.2} s, floor {:.2} s, Ferry {:.2} s",
             number + 1,
             p50(&script),
+            p50(&floor),
             p50(&ferry)
         );
     }
@@ -62,7 +74,7 @@ pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Resul
             by: ("ferry", Summary::of(ferry)),
         },
         target: Target::AtLeast(5.0),
-        extra: Value::Null,
+        extra: json!({"floor": Summary::of(floor)}),
     });
     Ok(())
 }

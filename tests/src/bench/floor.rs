@@ -20,7 +20,7 @@ use kube::{Api, Client, Config, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::eyes::{Eyes, View, has_ready, is_true, text, uses};
-use super::workload::{Slice, Workload};
+use super::workload::{Nodes, Slice, Workload};
 use crate::world::Cluster;
 
 /// Namespace and name of its service account.
@@ -113,7 +113,7 @@ impl<'a> Floor<'a> {
             source.volumes().patch(&volume.name_any(), &merge, &Patch::Merge(retain)).await?;
             self.bury(target, ordinal).await?;
         }
-        self.mirror(source, target).await
+        self.mirror_if_served(source, target).await
     }
 
     /// Hands one ordinal over. `left` and `grown` are the slices of source and target afterwards.
@@ -135,7 +135,7 @@ impl<'a> Floor<'a> {
         self.claim(target, ordinal, &claim, &volume).await?;
         self.slice(target, grown).await?;
         self.started(target, ordinal).await?;
-        tokio::try_join!(self.mirror(source, target), self.mirror(target, source))?;
+        tokio::try_join!(self.mirror_if_served(source, target), self.mirror_if_served(target, source))?;
         self.forget(source, &volume).await?;
         Ok(Span { began, ended: Timestamp::now() })
     }
@@ -256,9 +256,19 @@ impl<'a> Floor<'a> {
         let ready = |view: &View| {
             let found = view.find(&side.name, "Pod", workload, &pod)?;
             let mut slices = view.all(&side.name, "EndpointSlice", workload).filter(|slice| is_own(slice));
-            (is_true(found, "Ready") && slices.any(|slice| has_ready(slice, &pod))).then_some(())
+            let is_served = !self.is_served() || slices.any(|slice| has_ready(slice, &pod));
+            (is_true(found, "Ready") && is_served).then_some(())
         };
         self.until("the pod to be Ready at the target", ready).await
+    }
+
+    /// Whether the workload has a Service.
+    fn is_served(&self) -> bool {
+        self.workload.nodes == Nodes::Real
+    }
+
+    async fn mirror_if_served(&self, from: &Side, to: &Side) -> Result<()> {
+        if self.is_served() { self.mirror(from, to).await } else { Ok(()) }
     }
 
     /// Step 11: `from`'s own endpoints, written in `to`.
