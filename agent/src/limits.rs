@@ -36,7 +36,7 @@ pub const LIST_PAGE: u32 = 500;
 pub const LIST_PAGES: usize = 200;
 /// Objects of one kind that one workload's inspection keeps in memory; more is refused.
 pub const LIST_KEPT: usize = 20_000;
-/// Single reads under way at once in an inspection.
+/// Single reads under way at once, of an inspection or of a set's pods.
 pub const READS_AT_ONCE: usize = 16;
 /// Addresses of a workload's replicas that a description carries and the target tries.
 pub const LISTENERS: usize = 16;
@@ -56,8 +56,6 @@ pub const WATCH_FIRST: Duration = Duration::from_millis(5);
 pub const DEADLINE_MARGIN: Duration = Duration::from_millis(500);
 /// How long step 3 waits for replicas to be Available before it refuses as not ready.
 pub const HOLD_WAIT: Duration = Duration::from_secs(30);
-/// For how long it holds that no other pod names an ordinal's claims; what is older is asked for again.
-pub const CLAIMS_UNUSED_FOR: Duration = Duration::from_secs(1);
 /// Events of ours that wait to be written; further ones are dropped and counted.
 pub const EVENTS_WAITING: usize = 256;
 /// Bytes of an event's note: what the API server takes.

@@ -2,10 +2,11 @@
 //!
 //! `data` maps each ordinal to the highest epoch that this cluster has accepted for it, and `generation` to the
 //! ledger's restore generation (H18); `command` names the latest command that set what has no epoch of its own (the
-//! PodDisruptionBudget): commands of one migration are numbered. The object is changed by compare-and-swap only: a PUT with the resourceVersion
-//! that was read. A command of a lower epoch or generation is of the past and is refused for good (I5). Every
-//! executor that writes keeps its epoch here first; the writes themselves carry the epoch, so a process that was
-//! paused after this check still fails at the API server.
+//! PodDisruptionBudget): commands of one migration are numbered; `budget` notes which PodDisruptionBudget the last hold
+//! of the migration found. The object is changed by compare-and-swap only: a PUT with the resourceVersion that was read.
+//! A command of a lower epoch or generation is of the past and is refused for good (I5). Every executor that writes
+//! keeps its epoch here first; the writes themselves carry the epoch, so a process that was paused after this check
+//! still fails at the API server.
 
 use ferry_proto::agent::v1::OrdinalEpoch;
 use serde_json::{Map, Value, json};
@@ -47,6 +48,15 @@ pub(crate) async fn keep(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
     write(ctx, Change { raised: wanted, ..Change::default() }).await.map(drop)
 }
 
+/// [`keep_command`] that forgets which PodDisruptionBudget an earlier migration found.
+///
+/// # Errors
+/// As [`keep_command`].
+pub(crate) async fn begin(ctx: &Context, wanted: &[(u32, u64)]) -> Halted<()> {
+    let change = Change { raised: wanted, is_numbered: true, budget: Budget::Forgotten, ..Change::default() };
+    write(ctx, change).await.map(drop)
+}
+
 /// [`keep`], and the command's number: one of the same migration that was decided earlier fails from now on, even at
 /// the same epoch.
 ///
@@ -73,7 +83,9 @@ pub(crate) async fn note_budget(ctx: &Context, kept: &Kept, known: &[(u32, u64)]
     if kept.budget() == Some(name) {
         return Ok(());
     }
-    write(ctx, Change { known, is_numbered: true, budget: Some(name), ..Change::default() }).await.map(drop)
+    write(ctx, Change { known, is_numbered: true, budget: Budget::Found(name), ..Change::default() })
+        .await
+        .map(drop)
 }
 
 /// Ordinals and epochs as a command lists them.
@@ -90,8 +102,16 @@ struct Change<'a> {
     known: &'a [(u32, u64)],
     /// Whether the command's number is kept.
     is_numbered: bool,
-    /// The PodDisruptionBudget that was found.
-    budget: Option<&'a str>,
+    /// What is noted of the PodDisruptionBudget.
+    budget: Budget<'a>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Budget<'a> {
+    #[default]
+    AsItIs,
+    Forgotten,
+    Found(&'a str),
 }
 
 impl Change<'_> {
@@ -103,8 +123,10 @@ impl Change<'_> {
         if self.is_numbered {
             number(ctx, &mut data);
         }
-        if let Some(name) = self.budget {
-            data.insert(BUDGET.into(), name.into());
+        match self.budget {
+            Budget::AsItIs => {}
+            Budget::Forgotten => drop(data.remove(BUDGET)),
+            Budget::Found(name) => drop(data.insert(BUDGET.into(), name.into())),
         }
         Ok(data)
     }

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use ferry_proto::agent::v1::{Held, Hold, NodeIdentity};
-use futures::future::{try_join, try_join_all, try_join3};
+use futures::future::{try_join, try_join_all};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -228,9 +228,7 @@ async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Halted<()> {
     let pod = Key::of(ctx, POD, stateful_set::pod_name(&ctx.command.workload, command.ordinal));
     let claims = stateful_set::claim_names(set, command.ordinal);
     let standing = try_join_all(claims.iter().map(|name| tombstone::standing(ctx, name)));
-    let volumes =
-        async { if command.volumes.is_empty() { Ok(Vec::new()) } else { api::list(ctx, VOLUME, "").await } };
-    let (found, standing, volumes) = try_join3(api::read(ctx, &pod), standing, volumes).await?;
+    let (found, standing) = try_join(api::read(ctx, &pod), standing).await?;
     if found.is_some() {
         return Err(
             Stop::conflict(format!("{pod} exists in the target before its handoff. Delete it")).into()
@@ -251,7 +249,10 @@ async fn vacant(ctx: &Context, set: &Value, command: &Hold) -> Halted<()> {
             }
         }
     }
-    for volume in volumes {
+    if command.volumes.is_empty() {
+        return Ok(());
+    }
+    for volume in api::list(ctx, VOLUME, "").await? {
         let id = object::volume_id(&volume);
         if command.volumes.contains(&id) {
             if is_late(ctx, &volume, &claims) {

@@ -38,7 +38,7 @@ pub(super) async fn run(ctx: &Context, command: &PrepareSource) -> Halted<Source
     ctx.progress.started(STEP, format!("preparing {} as the source", stateful_set::key(ctx))).await;
     let set = checked(ctx, command).await?;
     let kept = epochs::pairs(&command.epochs);
-    epochs::keep_command(ctx, &kept).await?;
+    epochs::begin(ctx, &kept).await?;
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
     let bound = claims(ctx, &set).await?;
     protect_set(ctx, &set, &bound, epoch).await?;

@@ -40,7 +40,7 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
     let kept = epochs::pairs(&command.epochs);
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
     dependencies::namespace(ctx).await?;
-    epochs::keep_command(ctx, &kept).await?;
+    epochs::begin(ctx, &kept).await?;
     for dependency in &description.dependencies {
         let recorded = object::parse(Some(dependency), &format!("{} {}", dependency.kind, dependency.name))?;
         dependencies::place(ctx, &recorded, epoch).await?;

@@ -31,6 +31,12 @@ pub(super) async fn run(ctx: &Context, command: &Settle) -> Halted<Settled> {
     ctx.progress.started(STEP, "giving the PodDisruptionBudget back").await;
     let key = stateful_set::key(ctx);
     let known = epochs::pairs(&command.epochs);
+    if known.is_empty() {
+        return Err(Stop::not_understood(
+            "The command names no ordinal's epoch: a late one could not be told",
+        )
+        .into());
+    }
     let set = api::read(ctx, &key).err_into();
     let (kept, set) = try_join(epochs::keep_command_of(ctx, &known), set).await?;
     let Some(set) = set else {
@@ -65,8 +71,14 @@ async fn restore(
     };
     let ordinals = stateful_set::ordinals(object::slice(set));
     let names = ordinals.flat_map(|ordinal| stateful_set::claim_names(set, ordinal));
-    let policies = names.map(|name| restore_policy(ctx, &originals, name, known));
-    stream::iter(policies).buffered(limits::READS_AT_ONCE).try_collect::<()>().await?;
+    let reads = names.map(|name| disk(ctx, name));
+    let disks: Vec<_> = stream::iter(reads).buffered(limits::READS_AT_ONCE).try_collect().await?;
+    epochs::latest(ctx, known).await?;
+    for volume in &disks {
+        if let Some(policy) = originals.reclaim.get(&originals::disk(&object::volume_id(volume))) {
+            volumes::set_policy(ctx, volume, policy, object::epoch(volume)).await?;
+        }
+    }
     epochs::latest(ctx, known).await?;
     restore_retention(ctx, &originals, set).await?;
     observed(ctx).await?;
@@ -76,26 +88,15 @@ async fn restore(
     Ok(())
 }
 
-async fn restore_policy(
-    ctx: &Context,
-    originals: &Originals,
-    claim: String,
-    known: &[(u32, u64)],
-) -> Halted<()> {
+/// The PersistentVolume of a claim.
+async fn disk(ctx: &Context, claim: String) -> Result<Value, Stop> {
     let key = Key::of(ctx, CLAIM, claim);
     let Some(found) = api::read(ctx, &key).await?.filter(|claim| !tombstone::is(claim)) else {
-        return Err(Stop::not_ready(format!("{key} is not there, and its ordinal is in the slice")).into());
+        return Err(Stop::not_ready(format!("{key} is not there, and its ordinal is in the slice")));
     };
     let volume = Key::of(ctx, VOLUME, object::text(&found, "/spec/volumeName"));
-    let Some(volume) = api::read(ctx, &volume).await? else {
-        return Err(Stop::conflict(format!("{volume} does not exist, and {key} is bound to it")).into());
-    };
-    let Some(policy) = originals.reclaim.get(&originals::disk(&object::volume_id(&volume))) else {
-        return Ok(());
-    };
-    epochs::latest(ctx, known).await?;
-    volumes::set_policy(ctx, &volume, policy, object::epoch(&volume)).await?;
-    Ok(())
+    let found = api::read(ctx, &volume).await?;
+    found.ok_or_else(|| Stop::conflict(format!("{volume} does not exist, and {key} is bound to it")))
 }
 
 /// Waits until the set's controller has seen what was restored: the next plan refuses a set that is not settled (K2).

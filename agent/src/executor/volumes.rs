@@ -1,7 +1,7 @@
 //! A claim and its PersistentVolume, read together and checked against what the ledger recorded.
 //!
 //! A volume is recognised by its CSI driver and handle, never by a name alone; names only say where to look. I7 is
-//! enforced here: [`retained`] is what every deletion asks first. Making and deleting volumes is the executors' own
+//! enforced here: [`retained`], or [`is_retained`] of an answer, is what every deletion asks first. Making and deleting volumes is the executors' own
 //! business.
 
 use ferry_proto::agent::v1::{ClaimedVolume, VolumeId};

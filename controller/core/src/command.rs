@@ -169,6 +169,7 @@ pub enum CommandBody {
         /// With `last` on the target: the originals, as the source's StatefulSet carries them.
         originals: Option<Manifest>,
         /// Every ordinal of the workload with its epoch: a cluster that keeps a later one gives nothing back.
+        #[serde(default)]
         epochs: Vec<OrdinalEpoch>,
     },
     /// Undo of steps 9 and 10 on the target: what was adopted goes, and nothing of an earlier epoch happens any more.

@@ -42,6 +42,7 @@ pub(super) async fn run(ctx: &Context, command: &Adopt) -> Halted<Adopted> {
     let (set, handoff, found) = looks?;
     slice_patch::side(&set, &change)?;
     let volumes = bind::run(ctx, command, &recorded, found).await?;
+    epochs::keep(ctx, &fence).await?;
     let started = start::run(ctx, START, &change, &handoff).await?;
     Ok(Adopted {
         pod_uid: started.pod_uid,

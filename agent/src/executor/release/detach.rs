@@ -38,14 +38,10 @@ pub(in crate::executor) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
     let was_proven = proven(work).await?;
     let mut renewals: BTreeMap<String, Option<jiff::Timestamp>> = BTreeMap::new();
     let mut wait = Wait::new(ctx, work.steps.detach);
-    // Asked for until it was once so: whether a disk was attached anew meanwhile is looked at when its claim is gone.
-    let mut is_absent = false;
     loop {
         let nodes = if was_proven { &[] } else { ran.nodes.as_slice() };
-        let looks = try_join_all(nodes.iter().map(|node| look(work, node)));
-        let attached = async { if is_absent { Ok(Vec::new()) } else { attached(work, &mut wait).await } };
-        let (mut waiting, looked) = try_join(attached, looks).await?;
-        is_absent = waiting.is_empty();
+        let looked = try_join_all(nodes.iter().map(|node| look(work, node))).await?;
+        let mut waiting = Vec::new();
         if !was_proven {
             for (node, (renewal, held)) in nodes.iter().zip(looked) {
                 wait.watch(&lease(node));
@@ -60,6 +56,10 @@ pub(in crate::executor) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
             if work.everywhere {
                 waiting.extend(api::list(ctx, NODE, "").await?.iter().filter_map(|node| used(work, node)));
             }
+        }
+        // Asked for when everything else holds: each list may have to be waited for.
+        if waiting.is_empty() {
+            waiting = attached(work, &mut wait).await?;
         }
         if waiting.is_empty() {
             break;

@@ -9,7 +9,6 @@
 
 use ferry_proto::agent::v1::{NodeIdentity, Release, Released};
 use futures::future::{join, try_join};
-use tokio::time::Instant;
 
 use super::{api::Halted, epochs, slice_patch::Change, stateful_set, volumes::Recorded};
 use crate::{context::Context, outcome::Stop};
@@ -71,12 +70,12 @@ pub(super) async fn run(ctx: &Context, command: &Release) -> Halted<Released> {
     let (kept, set) = join(epochs::keep(ctx, &fence), stateful_set::read(ctx, stateful_set_uid)).await;
     kept?;
     let ran = stop::run(&work, set?).await?;
-    let asked = Instant::now();
     try_join(stop::unused(&work), detach::run(&work, &ran)).await?;
     // The proof took time: claims go only if the fence and the end of the pod still hold (H32).
-    try_join(epochs::keep(ctx, &fence), stop::ended(&work, &ran, asked)).await?;
-    let claims = unclaim::run(&work).await?;
-    let (volumes, ()) = try_join(unclaim::evidence(&work, &claims), detach::still(&work)).await?;
+    try_join(epochs::keep(ctx, &fence), stop::ended(&work, &ran)).await?;
+    let volumes = unclaim::run(&work).await?;
+    // Last: when a volume is Released, who attaches disks for pods knows no claim any more that leads to it.
+    detach::still(&work).await?;
     ctx.progress.started(8, "gathering the evidence").await;
     let node = ran.nodes.into_iter().last();
     let epoch_kept = ctx.command.epoch;

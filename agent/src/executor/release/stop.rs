@@ -8,7 +8,6 @@
 use ferry_proto::agent::v1::NodeIdentity;
 use futures::future::{try_join, try_join_all};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::{Ran, Work};
 use crate::{
@@ -18,7 +17,6 @@ use crate::{
         wait::Wait,
         watches::foresee,
     },
-    limits,
     outcome::Stop,
 };
 
@@ -115,11 +113,10 @@ fn recorded(work: &Work<'_>, set: &Value) -> Ran {
     ran
 }
 
-/// Waits until the step's condition holds. Whether others name the claims was asked at `asked`, and is asked again
-/// unless that has just been.
-pub(super) async fn ended(work: &Work<'_>, ran: &Ran, asked: Instant) -> Halted<()> {
-    let has_waited = gone(work, ran).await?;
-    if has_waited || asked.elapsed() > limits::CLAIMS_UNUSED_FOR {
+/// Waits until the step's condition holds.
+pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<()> {
+    let (has_waited, ()) = try_join(gone(work, ran), unused(work)).await?;
+    if has_waited {
         unused(work).await?;
     }
     Ok(())

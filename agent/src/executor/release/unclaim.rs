@@ -1,6 +1,6 @@
 //! Step 7: tombstones in the place of the ordinal's claims.
 //!
-//! For each claim, one after the other: the PersistentVolume is marked with the epoch and read back as `Retain` (I7);
+//! For each claim, one after the other: the PersistentVolume is marked with the epoch, and `Retain` by the answer (I7);
 //! the claim is deleted by uid and resourceVersion, so that one which a later command has taken back stays; when it is
 //! gone, the tombstone is created at once. Between any two of these writes a new process sees which of them is next: a
 //! real claim of the recorded uid, nothing, or a tombstone. Anything else under the name is somebody else's, and stops
@@ -25,8 +25,8 @@ use crate::{
 /// The finalizer that Kubernetes itself takes off when no pod uses the claim.
 const PROTECTION: &[&str] = &["kubernetes.io/pvc-protection"];
 
-/// Replaces every claim; the claims right before their deletion.
-pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<Value>> {
+/// Replaces every claim; the claims right before their deletion, the volumes Released and `Retain`.
+pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
     let ctx = work.ctx;
     let step = work.steps.claims;
     ctx.progress.started(step, format!("replacing {} claims by tombstones", work.claims.len())).await;
@@ -45,14 +45,8 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<Value>> {
         };
         claims.push(claim);
     }
-    Ok(claims)
-}
-
-/// The claims with their volumes, Released and `Retain`.
-pub(super) async fn evidence(work: &Work<'_>, claims: &[Value]) -> Halted<Vec<ClaimedVolume>> {
     let released = try_join_all(work.volumes.iter().map(|recorded| released(work, recorded))).await?;
-    let message = "tombstones stand, the PersistentVolumes are Released and Retain";
-    work.ctx.progress.done(work.steps.claims, message);
+    ctx.progress.done(step, "tombstones stand, the PersistentVolumes are Released and Retain");
     Ok(claims.iter().zip(&released).map(|(claim, volume)| volumes::claimed(claim, volume)).collect())
 }
 

@@ -4,7 +4,7 @@
 //! runs after each input, so a migration goes on from wherever a restart left it, with no script to be resumed.
 //! Loops end because every event moves a migration on or waits for something from outside.
 
-use crate::command::Command;
+use crate::command::{Command, CommandBody};
 use crate::effect::Effect;
 use crate::entry::Entry;
 use crate::ids::{ClusterName, CommandId, MigrationId};
@@ -216,9 +216,16 @@ impl Step<'_> {
         }
         let none = WorkloadRecord::default();
         let record = self.state.ledger.workloads.get(&migration.workload).unwrap_or(&none);
-        let Some(wanted) = desired(migration, work, record, cluster) else {
+        let Some(mut wanted) = desired(migration, work, record, cluster) else {
             return;
         };
+        if let CommandBody::Settle { epochs, .. } = &mut wanted.body {
+            // After the ledger was lost or restored a cluster keeps more than it knows (H18).
+            for known in epochs {
+                let kept = self.observed.highest_kept(&migration.workload, known.ordinal);
+                known.epoch = known.epoch.max(kept.unwrap_or_default());
+            }
+        }
         if work.stage == Stage::Adopting && disk_in_the_way(self.state, migration, work).is_some() {
             return;
         }

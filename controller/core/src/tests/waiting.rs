@@ -6,6 +6,7 @@
 
 use super::world::{Cluster, PLAIN, Shape, World, name};
 use crate::facts::{Outcome, OutcomeResult, RefusalCode, Unknown};
+use crate::migration::Ask;
 use crate::{CommandBody, Input, Order, Phase, limits};
 
 use super::world::Mood;
@@ -362,4 +363,21 @@ fn endpoints_go_only_where_the_service_is_governed() {
     world.say_endpoints(&name("east"));
     world.settle();
     assert_eq!(world.log.len(), log, "endpoints are volatile");
+}
+
+#[test]
+fn a_settlement_names_what_clusters_keep_now() {
+    let mut world = World::new(PLAIN);
+    world.begin("east", "west", Order::HighestFirst);
+    world.run_until_sent("retire");
+    for cluster in ["east", "west"] {
+        world.cluster(cluster).kept.insert(0, 9);
+        world.detach(cluster);
+    }
+    world.attach_all();
+    // It is the next hold that is of the past, and who resumes gives that a new epoch.
+    world.run_until("the pause", |world| world.migration().phase == Phase::Paused);
+    assert!(world.migration().ordinals[1].ended_at.is_some(), "{:?}", world.migration());
+    world.control(Ask::Resume).unwrap();
+    completes(world);
 }

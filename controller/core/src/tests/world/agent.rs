@@ -75,10 +75,12 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
     let slice = cluster.set.as_ref().map(|set| set.slice).unwrap_or_default();
     let mut writes: Vec<Write> = Vec::new();
     match &command.body {
-        CommandBody::InspectSource { .. }
-        | CommandBody::InspectTarget { .. }
-        | CommandBody::Probe(_)
-        | CommandBody::Settle { .. } => {}
+        CommandBody::InspectSource { .. } | CommandBody::InspectTarget { .. } | CommandBody::Probe(_) => {}
+        CommandBody::Settle { epochs, .. } => {
+            for of in epochs {
+                stale(cluster, of.ordinal, of.epoch)?;
+            }
+        }
         CommandBody::PrepareSource { epochs, .. } => {
             writes.push(Box::new(|cluster| cluster.prepared = true));
             for of in epochs {
