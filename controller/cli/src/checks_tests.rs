@@ -99,8 +99,8 @@ fn verdicts(checks: &[Check]) -> Vec<(&str, Verdict)> {
 fn each_fault_has_a_code_and_something_to_do() {
     let away =
         Cluster { attached: false, message: "its agent is not attached: see to it".into(), ..cluster("a") };
-    let old = Cluster { agent_version: "0.0.9".into(), watch_lag_ms: 20_000, ..cluster("b") };
-    let broken = Cluster { api_server_ok: false, watch_lag_ms: 90_000, nodes_ready: 2, ..cluster("c") };
+    let old = Cluster { agent_version: "0.0.9".into(), watch_lag_ms: 130_000, ..cluster("b") };
+    let broken = Cluster { api_server_ok: false, watch_lag_ms: 250_000, nodes_ready: 2, ..cluster("c") };
     let checks = clusters(&[away, old, broken], "0.1.0", "ferry");
     let expected = [
         ("agent-attached", Verdict::Fail),

@@ -39,10 +39,11 @@ pub(crate) const TOKEN_BYTES: u64 = 4 * 1024;
 pub(crate) const DESCRIBED_RECORDS: u32 = 200;
 /// An answer of the controller, the connection included, that takes longer is slow.
 pub(crate) const SLOW_ANSWER: Duration = Duration::from_secs(2);
-/// An agent whose oldest watch was heard of longer ago than this is worth a warning, in milliseconds.
-pub(crate) const LAG_WARNS_MS: u64 = 15_000;
+/// An agent whose oldest watch was heard of longer ago than this is worth a warning, in milliseconds: API servers send a
+/// bookmark about every minute where nothing happens, and agents open a silent watch again after 90 seconds.
+pub(crate) const LAG_WARNS_MS: u64 = 120_000;
 /// And longer ago than this: what it says is not of now.
-pub(crate) const LAG_FAILS_MS: u64 = 60_000;
+pub(crate) const LAG_FAILS_MS: u64 = 240_000;
 /// How often the live display is drawn again.
 pub(crate) const REDRAW_INTERVAL: Duration = Duration::from_millis(125);
 /// Ordinals shown at once by the live display, however high the terminal is.
