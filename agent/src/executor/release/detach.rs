@@ -122,7 +122,7 @@ async fn attached(work: &Work<'_>, wait: &mut Wait<'_>) -> Result<Vec<String>, S
     for attachment in api::list(work.ctx, ATTACHMENT, "").await? {
         let volume = object::text(&attachment, "/spec/source/persistentVolumeName");
         if work.volumes.iter().any(|recorded| object::name(&recorded.volume) == volume) {
-            wait.watch(&Key::of(work.ctx, ATTACHMENT, object::name(&attachment)));
+            wait.watch_end(&Key::of(work.ctx, ATTACHMENT, object::name(&attachment)));
             let mut message = format!(
                 "volume {volume} to be detached from {}",
                 object::text(&attachment, "/spec/nodeName")
