@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::ferried;
-use super::floor::{Floor, Side};
+use super::floor::{Floor, Sides};
 use super::reaction::milliseconds;
 use super::report::{Figure, Measure, Report, Target};
 use super::scene::{Scene, Turn, round, turns};
@@ -38,19 +38,16 @@ pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Resul
     let (east, west) = (scene.client("east").await?, scene.client("west").await?);
     tokio::try_join!(by_hand.deploy(&east), least.deploy(&east), ferried.deploy(&east))?;
     by_hand.create_empty(&west).await?;
-    let sides =
-        (Side::of(scene.world.cluster("east")?).await?, Side::of(scene.world.cluster("west")?).await?);
+    let sides = Sides::of(&scene.world).await?;
     let least = Floor::new(&scene.eyes, &least);
-    least.prepare(&sides.0, &sides.1).await?;
+    least.prepare(&sides.east, &sides.west).await?;
     let (mut script, mut floor, mut ferry) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..rounds {
         let (from, to, order) = round(number);
         for turn in turns(REPLICAS, order) {
             script.push(run(scene, &by_hand, (from, to), turn).await?);
         }
-        let (source, target) = if from == "east" { (&sides.0, &sides.1) } else { (&sides.1, &sides.0) };
-        for Turn { ordinal, left, grown } in turns(REPLICAS, order) {
-            let span = least.hand_over((source, left), (target, grown), ordinal).await?;
+        for span in least.migrate(&sides, (from, to, order)).await? {
             floor.push(milliseconds(span.began, span.ended) / 1000.0);
         }
         for one in ferried::migrate(&scene.ferry, &ferried, (from, to), order).await? {

@@ -20,8 +20,9 @@ use kube::{Api, Client, Config, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::eyes::{Eyes, View, has_ready, is_true, text, uses};
+use super::scene::{Round, Turn, turns};
 use super::workload::{Nodes, Slice, Workload};
-use crate::world::Cluster;
+use crate::world::{Cluster, World};
 
 /// Namespace and name of its service account.
 const NAMESPACE: &str = "ferry-bench";
@@ -41,6 +42,29 @@ pub struct Side {
     client: Client,
 }
 
+/// Both sides.
+pub struct Sides {
+    /// Where the workload is at first.
+    pub east: Side,
+    /// Where it goes.
+    pub west: Side,
+}
+
+impl Sides {
+    /// The floor's clients in both clusters.
+    ///
+    /// # Errors
+    /// An account cannot be made.
+    pub async fn of(world: &World) -> Result<Self> {
+        let (east, west) = (world.cluster("east")?, world.cluster("west")?);
+        Ok(Self { east: Side::of(east).await?, west: Side::of(west).await? })
+    }
+
+    fn named(&self, name: &str) -> &Side {
+        if self.east.name == name { &self.east } else { &self.west }
+    }
+}
+
 /// The client with its watches.
 pub struct Floor<'a> {
     eyes: &'a Eyes,
@@ -58,10 +82,7 @@ pub struct Span {
 
 impl Side {
     /// The floor's client in that cluster, with its own account.
-    ///
-    /// # Errors
-    /// The account cannot be made.
-    pub async fn of(cluster: &Cluster) -> Result<Self> {
+    async fn of(cluster: &Cluster) -> Result<Self> {
         let account = json!({"apiVersion": "v1", "kind": "List", "items": [
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
             {"apiVersion": "v1", "kind": "ServiceAccount",
@@ -113,14 +134,25 @@ impl<'a> Floor<'a> {
             source.volumes().patch(&volume.name_any(), &merge, &Patch::Merge(retain)).await?;
             self.bury(target, ordinal).await?;
         }
-        self.mirror_if_served(source, target).await
+        self.mirror(source, target).await
     }
 
-    /// Hands one ordinal over. `left` and `grown` are the slices of source and target afterwards.
+    /// Moves the whole workload in a round's direction and order; each handoff, in order.
     ///
     /// # Errors
     /// A call fails, or a wait does not end.
-    pub async fn hand_over(
+    pub async fn migrate(&self, sides: &Sides, (from, to, order): Round) -> Result<Vec<Span>> {
+        let (source, target) = (sides.named(from), sides.named(to));
+        let mut spans = Vec::new();
+        for Turn { ordinal, left, grown } in turns(self.workload.replicas, order) {
+            let span = self.hand_over((source, left), (target, grown), ordinal).await;
+            spans.push(span.with_context(|| format!("the floor, ordinal {ordinal} to {to}"))?);
+        }
+        Ok(spans)
+    }
+
+    /// Hands one ordinal over. `left` and `grown` are the slices of source and target afterwards.
+    async fn hand_over(
         &self,
         (source, left): (&Side, Slice),
         (target, grown): (&Side, Slice),
@@ -135,7 +167,7 @@ impl<'a> Floor<'a> {
         self.claim(target, ordinal, &claim, &volume).await?;
         self.slice(target, grown).await?;
         self.started(target, ordinal).await?;
-        tokio::try_join!(self.mirror_if_served(source, target), self.mirror_if_served(target, source))?;
+        tokio::try_join!(self.mirror(source, target), self.mirror(target, source))?;
         self.forget(source, &volume).await?;
         Ok(Span { began, ended: Timestamp::now() })
     }
@@ -267,12 +299,11 @@ impl<'a> Floor<'a> {
         self.workload.nodes == Nodes::Real
     }
 
-    async fn mirror_if_served(&self, from: &Side, to: &Side) -> Result<()> {
-        if self.is_served() { self.mirror(from, to).await } else { Ok(()) }
-    }
-
-    /// Step 11: `from`'s own endpoints, written in `to`.
+    /// Step 11: `from`'s own endpoints, written in `to`; nothing without a Service.
     async fn mirror(&self, from: &Side, to: &Side) -> Result<()> {
+        if !self.is_served() {
+            return Ok(());
+        }
         let workload = &self.workload.name;
         let (endpoints, ports) = self
             .until("the endpoints", |view| {

@@ -6,16 +6,16 @@
 //!
 //! What a handoff is and what it waits for stands in `floor`; when Ferry's began and ended, in `ferried`.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::audit::Call;
 use super::ferried;
-use super::floor::{self, Floor, Side, Span};
+use super::floor::{self, Floor, Sides, Span};
 use super::reaction::{self, Handoff, Reactions, milliseconds};
 use super::report::{Figure, Measure, Report, Target};
-use super::scene::{FERRY, Scene, Turn, round, turns};
+use super::scene::{FERRY, Scene, round};
 use super::statistics::Summary;
 use super::workload::{Nodes, Workload};
 use crate::observer;
@@ -40,19 +40,14 @@ pub async fn measure(scene: &Scene, rounds: usize, report: &mut Report) -> Resul
     let east = scene.client("east").await?;
     tokio::try_join!(least.deploy(&east), ferried.deploy(&east))?;
     let floor = Floor::new(&scene.eyes, &least);
-    let sides =
-        (Side::of(scene.world.cluster("east")?).await?, Side::of(scene.world.cluster("west")?).await?);
-    floor.prepare(&sides.0, &sides.1).await?;
+    let sides = Sides::of(&scene.world).await?;
+    floor.prepare(&sides.east, &sides.west).await?;
     let observers = (scene.observer(&least).await?, scene.observer(&ferried).await?);
     let (mut by_floor, mut by_ferry) = (Done::default(), Done::default());
     let mut moved: Vec<Handoff> = Vec::new();
     for number in 0..rounds {
         let (from, to, order) = round(number);
-        let (source, target) = if from == "east" { (&sides.0, &sides.1) } else { (&sides.1, &sides.0) };
-        for Turn { ordinal, left, grown } in turns(REPLICAS, order) {
-            let span = floor.hand_over((source, left), (target, grown), ordinal).await;
-            by_floor.spans.push(span.with_context(|| format!("the floor, ordinal {ordinal} to {to}"))?);
-        }
+        by_floor.spans.extend(floor.migrate(&sides, (from, to, order)).await?);
         let done = ferried::migrate(&scene.ferry, &ferried, (from, to), order).await?;
         by_ferry.spans.extend(done.iter().map(|one| Span { began: one.began, ended: one.ended }));
         moved.extend(done);

@@ -142,9 +142,12 @@ pub fn turns(replicas: u32, order: &str) -> Vec<Turn> {
         .collect()
 }
 
+/// From where, to where, and in which order.
+pub type Round = (&'static str, &'static str, &'static str);
+
 /// The direction and order of a round: there highest-first, back lowest-first.
 #[must_use]
-pub fn round(number: usize) -> (&'static str, &'static str, &'static str) {
+pub fn round(number: usize) -> Round {
     let [east, west] = EAST_WEST;
     if number.is_multiple_of(2) { (east, west, "highest-first") } else { (west, east, "lowest-first") }
 }

@@ -31,7 +31,8 @@ const RENEWALS: [Duration; 4] = [
     Duration::from_millis(30),
 ];
 
-/// Labels every node by its kind and completes the simulated ones; their Leases are renewed at the end of pods as long as `tasks` lives.
+/// Labels every node by its kind and completes the simulated ones; their Leases are renewed at the end of pods as long
+/// as `tasks` lives.
 ///
 /// # Errors
 /// The API server refuses.
