@@ -1,9 +1,10 @@
 //! Carries out the commands that change the cluster, one file each.
 //!
 //! Every executor is a straight line from "what does the cluster show" to "what is left to do": it keeps its epoch
-//! ([`epochs`]) before it writes, looks with quorum reads, writes only what is missing, waits for what the step table of handoff.md
-//! demands, and reports evidence read back from the API server. So the same code begins, repeats and resumes. [`run`]
-//! uses that: where a write's answer was lost or a race was lost, it starts the executor anew, as a new process would.
+//! ([`epochs`]) before it writes, looks with quorum reads, writes only what is missing, waits for what the step table of
+//! handoff.md demands, and reports evidence read back from the API server. So the same code begins, repeats and resumes.
+//! [`run`] uses that: where a write's answer was lost or a race was lost, it starts the executor anew, as a new process
+//! would.
 
 use std::time::Duration;
 

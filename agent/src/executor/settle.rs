@@ -2,10 +2,11 @@
 //! what the source's was.
 //!
 //! Preconditions: the generation, no later command of the migration, and no ordinal of a later epoch than the command
-//! says: what is given back late would be taken from under a later handoff (I5). That is looked at again before each
-//! write, after what is written was read. A workload without a PodDisruptionBudget has nothing to give back. Between ordinals the budget gets this cluster's share. With `last` on
-//! the target, what the source recorded is restored: reclaim policies of the disks that are here, the retention policy,
-//! the budget. The record travels in the command, so an interrupted settlement is repeated whole. On the source nothing is restored: `Delete` would be a trap there.
+//! says: what is given back late would be taken from under a later handoff (I5). That is looked at again after what is
+//! to be changed was read, and before it is. A workload without a PodDisruptionBudget has nothing to give back. Between
+//! ordinals the budget gets this cluster's share. With `last` on the target, what the source recorded is restored: reclaim
+//! policies of the disks that are here, the retention policy, the budget. The record travels in the command, so an
+//! interrupted settlement is repeated whole. On the source nothing is restored: `Delete` would be a trap there.
 
 use ferry_proto::agent::v1::{Settle, Settled};
 use futures::{StreamExt as _, TryFutureExt as _, TryStreamExt as _, future::try_join, stream};

@@ -1,8 +1,8 @@
 //! A claim and its PersistentVolume, read together and checked against what the ledger recorded.
 //!
 //! A volume is recognised by its CSI driver and handle, never by a name alone; names only say where to look. I7 is
-//! enforced here: [`retained`], or [`is_retained`] of an answer, is what every deletion asks first. Making and deleting volumes is the executors' own
-//! business.
+//! enforced here: [`retained`], or [`is_retained`] of an answer, is what every deletion asks first. Making and deleting
+//! volumes is the executors' own business.
 
 use ferry_proto::agent::v1::{ClaimedVolume, VolumeId};
 use serde_json::{Value, json};

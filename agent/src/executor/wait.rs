@@ -3,8 +3,9 @@
 //! A [`Wait`] watches single objects and wakes when one of them changes; the executor then looks with quorum reads
 //! and decides by those, never by what the watch carried (it may be stale). Who knows what the object must be like to be
 //! worth a look says so ([`Wait::watch_for`]): on the way there an object changes often, and each look costs the API
-//! server what the others' work waits for. A watch that falls silent costs at most [`limits::RECHECK`]. The wait ends as unknown (I8) shortly before the command's deadline, so that the outcome says
-//! what was waited for, which the deadline itself could not.
+//! server what the others' work waits for. A watch that falls silent costs at most [`limits::RECHECK`]. The wait ends as
+//! unknown (I8) shortly before the command's deadline, so that the outcome says what was waited for, which the deadline
+//! itself could not.
 
 use std::time::Duration;
 

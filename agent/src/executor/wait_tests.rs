@@ -1,18 +1,12 @@
-use std::sync::Arc;
-
 use serde_json::json;
 use tokio::sync::watch::{Sender, channel};
 
 use super::*;
-use crate::executor::api::POD;
+use crate::executor::{api::POD, watches::tell};
 
 fn watched(worth: Option<Worth<'static>>) -> (Sender<Told>, Watched<'static>) {
     let (tells, changes) = channel(Told::default());
     (tells, Watched { key: Key::within(POD, "n", "w-0"), changes, worth })
-}
-
-fn tell(tells: &Sender<Told>, object: Option<Value>) {
-    tells.send_modify(|told| *told = Told { times: told.times + 1, object: object.map(Arc::new) });
 }
 
 fn is_running(object: &Value) -> bool {

@@ -1,10 +1,10 @@
 //! The watches of one command: each object once, from whoever asks first to the command's end.
 //!
 //! They wake, and decide nothing: whoever is woken looks with quorum reads. What they tell of an object, which may be
-//! old, serves only to sleep on where a look would find nothing yet. One request begins
-//! from what the API server has at hand (`resourceVersion=0`), so that nothing is listed first; whatever happened
-//! before it began is covered by the wake at its beginning. Waits of one command share them, because each costs a
-//! connection; a step that knows what it will wait for opens them while it waits for something else.
+//! old, serves only to sleep on where a look would find nothing yet. One request begins from what the API server has at
+//! hand (`resourceVersion=0`), so that nothing is listed first; whatever happened before it began is covered by the wake
+//! at its beginning. Waits of one command share them, because each costs a connection; a step that knows what it will
+//! wait for opens them while it waits for something else.
 //!
 //! A watch that ends is opened again, with pauses that grow. Meanwhile waits look at their own pace.
 
@@ -105,7 +105,8 @@ async fn watch(client: &Client, key: &Key, changed: &Sender<Told>) -> kube::Resu
     }
 }
 
-fn tell(changed: &Sender<Told>, object: Option<Value>) {
+/// Tells those who wait of the object as it is, or that there is none.
+pub(super) fn tell(changed: &Sender<Told>, object: Option<Value>) {
     changed.send_modify(|told| *told = Told { times: told.times + 1, object: object.map(Arc::new) });
 }
 

@@ -118,8 +118,8 @@ async fn an_identity_trusts_its_authority_only() {
 
 #[test]
 fn an_identity_is_kept_whole_and_renewed_at_two_thirds() {
-    let dir = std::env::temp_dir().join(format!("ferry-agent-{}", rand::random::<u64>()));
-    let store = crate::identity::store::Store::open(dir.clone()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = crate::identity::store::Store::open(folder.path().join("state")).unwrap();
     assert_eq!(store.load().unwrap(), None);
     let identity = Authority::new().identity();
     store.save(&identity).unwrap();
@@ -128,7 +128,6 @@ fn an_identity_is_kept_whole_and_renewed_at_two_thirds() {
     assert_eq!(mode & 0o777, 0o600);
     std::fs::write(store.path(), b"{}").unwrap();
     assert!(matches!(store.load(), Err(Error::Damaged { .. })));
-    std::fs::remove_dir_all(dir).unwrap();
     let received = identity.material().received;
     let due = received + (identity.not_after - received) / 3 * 2;
     assert!(identity.renewal_in(due).is_zero() && !identity.renewal_in(due - 1).is_zero());

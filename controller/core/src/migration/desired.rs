@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::command::CommandBody;
 use crate::facts::OrdinalEpoch;
-use crate::ids::{ClusterName, Epoch, VolumeId};
+use crate::ids::{ClusterName, Epoch, Ordinal, VolumeId};
 use crate::limits;
 use crate::migration::display::Migration;
 use crate::migration::stage::Stage;
@@ -92,20 +92,17 @@ fn highest(record: &WorkloadRecord) -> Epoch {
     record.ordinals.values().map(|ordinal| ordinal.epoch).max().unwrap_or_default()
 }
 
-fn epochs(work: &Work, record: &WorkloadRecord) -> Vec<OrdinalEpoch> {
-    work.source_slice
-        .ordinals()
-        .filter_map(|ordinal| {
-            record.ordinals.get(&ordinal).map(|known| OrdinalEpoch { ordinal, epoch: known.epoch })
-        })
-        .collect()
+/// The known ordinals that `belongs` admits, ascending, each with its epoch.
+fn epochs(record: &WorkloadRecord, belongs: impl Fn(Ordinal) -> bool) -> Vec<OrdinalEpoch> {
+    let known = record.ordinals.iter().filter(|(ordinal, _)| belongs(**ordinal));
+    known.map(|(ordinal, known)| OrdinalEpoch { ordinal: *ordinal, epoch: known.epoch }).collect()
 }
 
 fn prepare_source(work: &Work, record: &WorkloadRecord) -> Desired {
     let body = CommandBody::PrepareSource {
         stateful_set_uid: work.source_uid.clone(),
         slice: work.source_slice,
-        epochs: epochs(work, record),
+        epochs: epochs(record, |ordinal| work.source_slice.contains(ordinal)),
     };
     Desired { epoch: highest(record), body }
 }
@@ -114,7 +111,7 @@ fn prepare_target(work: &Work, record: &WorkloadRecord, target: &ClusterName) ->
     let body = CommandBody::PrepareTarget {
         description: work.description.clone()?,
         slice: work.target_slice,
-        epochs: epochs(work, record),
+        epochs: epochs(record, |ordinal| work.source_slice.contains(ordinal)),
         known_uids: record.known_in(target),
     };
     Some(Desired { epoch: highest(record), body })
@@ -207,12 +204,7 @@ fn unprepare(work: &Work, record: &WorkloadRecord, target: bool) -> Desired {
         target,
         stateful_set_uid: uid.clone(),
         originals: work.originals.clone(),
-        epochs: record
-            .ordinals
-            .iter()
-            .filter(|(ordinal, _)| work.volumes.contains_key(ordinal))
-            .map(|(ordinal, known)| OrdinalEpoch { ordinal: *ordinal, epoch: known.epoch })
-            .collect(),
+        epochs: epochs(record, |ordinal| work.volumes.contains_key(&ordinal)),
     };
     Desired { epoch: highest(record), body }
 }
@@ -226,11 +218,7 @@ fn settle(work: &Work, record: &WorkloadRecord, source: bool, target: bool) -> D
         last,
         target,
         originals: if last && target { work.originals.clone() } else { None },
-        epochs: record
-            .ordinals
-            .iter()
-            .map(|(ordinal, known)| OrdinalEpoch { ordinal: *ordinal, epoch: known.epoch })
-            .collect(),
+        epochs: epochs(record, |_| true),
     };
     Desired { epoch: highest(record), body }
 }
