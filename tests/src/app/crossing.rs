@@ -180,7 +180,7 @@ pub async fn ready_pods(world: &World, home: &str, etcd: &Etcd) -> Result<BTreeM
             let mut ready = BTreeMap::new();
             for ordinal in etcd.ordinals() {
                 let pod = api.get(&etcd.pod(ordinal)).await?;
-                ensure!(is_ready(&pod), "{} is not Ready", pod.name_any());
+                ensure!(is_ready(&pod), "{} is not Ready: {}", pod.name_any(), what_it_waits_for(&pod));
                 ready.insert(ordinal, pod);
             }
             Ok(Some(ready))
@@ -191,6 +191,15 @@ pub async fn ready_pods(world: &World, home: &str, etcd: &Etcd) -> Result<BTreeM
 fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// The conditions of a pod that do not hold, in Kubernetes' words.
+fn what_it_waits_for(pod: &Pod) -> String {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let open = conditions.iter().filter(|condition| condition.status != "True").map(|condition| {
+        format!("{} {}", condition.type_, condition.message.as_deref().unwrap_or("without a message"))
+    });
+    open.collect::<Vec<_>>().join("; ")
 }
 
 impl Verifier {

@@ -51,5 +51,8 @@ pub(super) const LOG_TAIL: usize = 25;
 /// Bytes of a process's log that are read for those lines.
 pub(super) const LOG_TAIL_BYTES: u64 = 64 * 1024;
 
+/// Bytes that a world asks of the disk it lies on: its stores, logs and container files come to less than half.
+pub(super) const FREE_DISK: u64 = 1 << 30;
+
 /// Run directories of failed runs that keep their logs.
 pub(super) const KEPT_RUNS: usize = 5;

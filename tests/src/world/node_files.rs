@@ -99,12 +99,8 @@ fn kubelet(etc: &Path, facts: &Facts<'_>) -> serde_json::Value {
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         // Images come only by import: one that was collected would never come back.
         "imageGCHighThresholdPercent": 100,
-        "evictionHard": {
-            "memory.available": "50Mi",
-            "nodefs.available": "1%",
-            "imagefs.available": "1%",
-            "nodefs.inodesFree": "1%",
-        },
+        // In bytes: a share of a large disk is more than a world ever fills, and a node under pressure takes no pod.
+        "evictionHard": {"memory.available": "50Mi", "nodefs.available": "100Mi", "imagefs.available": "100Mi"},
     })
 }
 

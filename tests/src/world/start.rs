@@ -7,7 +7,7 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures::future::{try_join, try_join_all};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     address::Plan,
     cluster::Cluster,
     control_plane::{ControlPlane, KWOK, dns_objects, node_object},
-    csi, kubeconfig,
+    csi, kubeconfig, limits,
     network::create_bridge,
     node::Node,
     node_files, run_dir,
@@ -28,6 +28,7 @@ pub(super) async fn up(dir: &Path, config: &Config) -> Result<World> {
     let id =
         dir.file_name().and_then(|name| name.to_str()).filter(|name| run_dir::RunId::parse(name).is_some());
     let id = id.with_context(|| format!("{} is no run directory: call world::enter first", dir.display()))?;
+    check_disk(dir)?;
     let facts =
         config.clusters.iter().enumerate().map(|(index, cluster)| plan(dir, index, cluster)).collect();
     let mut images = vec![config.tools.images.clone()];
@@ -59,6 +60,22 @@ pub(super) async fn up(dir: &Path, config: &Config) -> Result<World> {
     let nodes: usize = world.clusters.iter().map(|cluster| cluster.facts.nodes.len()).sum();
     eprintln!("world: {} clusters, {nodes} nodes, up in {:.1?}", world.clusters.len(), begun.elapsed());
     Ok(world)
+}
+
+/// Refuses a disk so full that stores would stop and kubelets turn pods away, which would look like a fault of Ferry's.
+fn check_disk(dir: &Path) -> Result<()> {
+    let disk = nix::sys::statvfs::statvfs(dir)
+        .with_context(|| format!("cannot look at the disk of {}", dir.display()))?;
+    let free = disk.blocks_available() * disk.fragment_size();
+    let wanted = limits::FREE_DISK;
+    ensure!(
+        free >= wanted,
+        "the disk of {} has {} MiB free, a world needs {} MiB: make room, then run it again",
+        dir.display(),
+        free >> 20,
+        wanted >> 20
+    );
+    Ok(())
 }
 
 /// Lays out the cluster at `index`.
