@@ -68,6 +68,15 @@ pub const PULL_WAIT: Duration = Duration::from_secs(120);
 /// Nodes of the target on which images are pulled at the same time.
 pub const PULL_NODES: usize = 16;
 
+/// Time until the API server enforces a guard that was written: it takes it up within a second.
+pub const GUARD_WAIT: Duration = Duration::from_secs(30);
+/// Pause between two questions whether it does.
+pub const GUARD_POLL: Duration = Duration::from_millis(100);
+/// Faults of guards in one inventory.
+pub const GUARD_FAULTS: usize = 1_000;
+/// Pause before it is asked again whether a collection that it lacks is served by now.
+pub const UNSERVED_PAUSE: Duration = Duration::from_secs(60);
+
 // The connection to the controller.
 
 /// First pause before the controller is dialled again; grows by doubling, with jitter.

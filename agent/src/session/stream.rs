@@ -177,5 +177,8 @@ fn digest(inventory: &Inventory) -> u64 {
     for volume in &inventory.volumes {
         volume.encode_to_vec().hash(&mut hasher);
     }
+    for fault in &inventory.guard_faults {
+        fault.encode_to_vec().hash(&mut hasher);
+    }
     hasher.finish()
 }

@@ -6,12 +6,12 @@
 //!
 //! On the source ([`source`]) the recorded originals come back and Ferry's annotations go. On the target ([`target`])
 //! goes what bears the mark of this migration, and only while nobody else has changed or uses it. Never a
-//! PersistentVolume, in neither. What is left is said, with the reason.
+//! PersistentVolume, in neither. Last goes the guard, unless it stood for an earlier migration. What is left is said, with the reason.
 
 use ferry_proto::agent::v1::{Unprepare, Unprepared};
 
 use super::{api::Halted, epochs};
-use crate::context::Context;
+use crate::{context::Context, guard};
 
 mod source;
 mod target;
@@ -26,6 +26,7 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Unprepared
     epochs::keep_command(ctx, &epochs::pairs(&command.epochs)).await?;
     let mut left =
         if command.target { target::run(ctx, command).await? } else { source::run(ctx, command).await? };
+    guard::take_back(ctx).await?;
     left.push(format!(
         "ConfigMap/{}{}: it keeps the epochs, which fence commands of the past",
         epochs::PREFIX,

@@ -110,6 +110,24 @@ fn a_volume_usable_twice_stops_the_next_ordinal_and_is_shown() {
 }
 
 #[test]
+fn a_guard_that_somebody_took_away_pauses_the_migration_once() {
+    let mut world = begun(PLAIN);
+    world.run_until("one ordinal has moved", |world| world.migration().ordinals[0].step == 14);
+    let message = "the binding was deleted".to_owned();
+    let fault = crate::facts::GuardFault { workload: super::world::db(), message };
+    world.cluster("west").guard_faults.push(fault);
+    world.say_inventory(&name("west"));
+    pass(&mut world, 120_000);
+    let shown = world.migration().clone();
+    assert!(shown.control.paused.is_some(), "{shown:?}");
+    assert!(shown.message.contains("the guard of west (the binding was deleted)"), "{}", shown.message);
+    assert!(shown.ordinals.iter().filter(|of| of.step == 14).count() < 3, "{shown:?}");
+    world.control(crate::migration::Ask::Resume).unwrap();
+    assert!(world.migration().control.paused.is_none(), "told already: {}", world.migration().message);
+    completes(world);
+}
+
+#[test]
 fn a_disk_that_another_workload_uses_elsewhere_does_not_go_on() {
     let mut world = begun(PLAIN);
     world.run_until_sent("release");
