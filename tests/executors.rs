@@ -11,6 +11,8 @@ mod cases;
 mod clock;
 #[path = "executors/clusters.rs"]
 mod clusters;
+#[path = "executors/guard.rs"]
+mod guard;
 #[path = "executors/images.rs"]
 mod images;
 #[path = "executors/journey.rs"]
@@ -143,6 +145,7 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
         |clusters| async move { storage_facts::travel(&clusters).await },
     ));
     trials.push(trial(&on, "images-pulled", |clusters| async move { images::pulled(&clusters).await }));
+    guard_trials(&on, &mut trials);
     undo_trials(&on, &mut trials);
     trials.push(trial(&on, "plan-clean", |clusters| async move { plan::clean(&clusters).await }));
     trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
@@ -151,6 +154,13 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
     // The long ones first, so that the last of them does not run alone.
     trials.sort_by_key(|trial| !trial.name().ends_with("killed-at-each-write"));
     trials
+}
+
+/// What holds without Ferry.
+fn guard_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
+    trials.push(trial(on, "guard-intruders", |on| async move { guard::intruders(&on).await }));
+    trials.push(trial(on, "guard-watched", |on| async move { guard::watched(&on).await }));
+    trials.push(trial(on, "guard-ended", |on| async move { guard::ended(&on).await }));
 }
 
 /// Taking a handoff and a preparation back, and the ending.

@@ -39,6 +39,7 @@ const AGENT: &str = "system:serviceaccount:ferry-system:ferry-agent";
 #[derive(Clone)]
 pub(crate) struct Clusters {
     agents: BTreeMap<String, Client>,
+    configs: BTreeMap<String, Config>,
     clients: BTreeMap<String, Client>,
 }
 
@@ -46,7 +47,7 @@ impl Clusters {
     /// Makes the nodes of `world` complete and keeps their Leases renewed.
     pub(crate) async fn of(world: &World) -> Result<Self> {
         let array = Array::open(world.array_dir()).context("cannot open the array")?;
-        let (mut agents, mut clients) = (BTreeMap::new(), BTreeMap::new());
+        let (mut agents, mut clients, mut configs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for cluster in world.clusters() {
             let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
             let options = KubeConfigOptions::default();
@@ -61,10 +62,11 @@ impl Clusters {
                 complete(&client, &array, cluster, node.name()).await?;
                 tokio::spawn(renew(client.clone(), node.name().to_owned()));
             }
+            configs.insert(cluster.name().to_owned(), config.clone());
             agents.insert(cluster.name().to_owned(), Client::try_from(config)?);
             clients.insert(cluster.name().to_owned(), client);
         }
-        Ok(Self { agents, clients })
+        Ok(Self { agents, configs, clients })
     }
 
     /// The test's own client.
@@ -75,6 +77,13 @@ impl Clusters {
     /// The agent's client.
     pub(crate) fn agent(&self, cluster: &str) -> Client {
         self.agents[cluster].clone()
+    }
+
+    /// A client that acts as another user.
+    pub(crate) fn acting_as(&self, cluster: &str, user: &str) -> Result<Client> {
+        let mut config = self.configs[cluster].clone();
+        config.auth_info.impersonate = Some(user.to_owned());
+        Ok(Client::try_from(config)?)
     }
 
     /// The agent's client with `kill` around it. Connections are shared: a handshake for each command would cost more

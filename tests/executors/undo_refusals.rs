@@ -54,8 +54,9 @@ async fn before(clusters: &Clusters, namespace: &str, replicas: u32, verb: Verb)
     Ok(journey)
 }
 
+/// The claims, written as the agent: the guard would refuse anybody else, and here somebody got past it.
 fn claims(clusters: &Clusters, cluster: &str, journey: &Journey) -> Api<PersistentVolumeClaim> {
-    Api::namespaced(clusters.client(cluster), &journey.namespace)
+    Api::namespaced(clusters.agent(cluster), &journey.namespace)
 }
 
 /// After step 12 the way back is a handoff: the source has no PersistentVolume to reclaim.
@@ -81,7 +82,7 @@ pub(crate) async fn foreign(clusters: &Clusters) -> Result<()> {
             "resources": {"requests": {"storage": "16Mi"}},
         },
     });
-    workload::create(&clusters.client("west"), &journey.namespace, &claim).await?;
+    workload::create(&clusters.agent("west"), &journey.namespace, &claim).await?;
     journey.withdraw();
     let ended = journey.carry_out(clusters.agent("west"), Verb::Fence).await;
     refused(ended, RefusalCode::Conflict, "It may hold data")?;
@@ -179,7 +180,8 @@ pub(crate) async fn used(clusters: &Clusters) -> Result<()> {
 pub(crate) async fn resized(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "resized", 1, Verb::HoldSource).await?;
     journey.begin(ordinals(journey.slices["east"]).start);
-    let (claims, name) = (claims(clusters, "east", &journey), format!("data-{NAME}-{}", journey.ordinal));
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(clusters.client("east"), &journey.namespace);
+    let name = format!("data-{NAME}-{}", journey.ordinal);
     let condition = |list: Value| Patch::Merge(json!({"status": {"conditions": list}}));
     let resizing = json!([{"type": "FileSystemResizePending", "status": "True"}]);
     claims.patch_status(&name, &PatchParams::default(), &condition(resizing)).await?;
@@ -254,7 +256,7 @@ pub(crate) async fn recreated(clusters: &Clusters) -> Result<()> {
     twice(clusters, &mut journey, Verb::Finish).await?;
     set["apiVersion"] = json!("apps/v1");
     set["kind"] = json!("StatefulSet");
-    workload::create(&clusters.client("east"), &journey.namespace, &set).await?;
+    workload::create(&clusters.agent("east"), &journey.namespace, &set).await?;
     let found = finish(clusters, &mut journey, Verb::Accept).await?;
     ensure!(!found.stateful_set_gone && !found.accepted, "{found:?}");
     ensure!(found.recreated_by.contains("Argo CD") && found.tombstones.len() == 2, "{found:?}");
