@@ -145,7 +145,6 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
         |clusters| async move { storage_facts::travel(&clusters).await },
     ));
     trials.push(trial(&on, "images-pulled", |clusters| async move { images::pulled(&clusters).await }));
-    guard_trials(&on, &mut trials);
     undo_trials(&on, &mut trials);
     trials.push(trial(&on, "plan-clean", |clusters| async move { plan::clean(&clusters).await }));
     trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
@@ -163,8 +162,9 @@ fn guard_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
     trials.push(trial(on, "guard-ended", |on| async move { guard::ended(&on).await }));
 }
 
-/// Taking a handoff and a preparation back, and the ending.
+/// What holds without Ferry, taking a handoff and a preparation back, and the ending.
 fn undo_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
+    guard_trials(on, trials);
     for parallel in [false, true] {
         let name = if parallel { "undo-twice-parallel" } else { "undo-twice-ordered" };
         let shape = Shape { replicas: 3, parallel };
