@@ -26,7 +26,7 @@ WORLD_TESTS := csi_sanity array_driver world executors e2e
 # Tests that `make test` leaves out: one builds a second Kubernetes, the other takes a minute for each case.
 FURTHER_TESTS := skew runbook chart
 
-.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo bench images krew shell lint clean
+.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo bench chaos images krew shell lint clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -74,6 +74,9 @@ krew: ## The archive and the manifest of kubectl-ferry for a release: target/kre
 bench: ## Measure Ferry against the floor on clusters of its own: P1, P1r, P1b, P2, P9; target/bench/report.json
 	cargo build --release --workspace $(addprefix --bin ,ferry-bench test-csi ferry ferry-controller ferry-agent)
 	target/release/ferry-bench $(ARGS)
+
+chaos: build ## A hundred blows at controller, agents, control planes, kubelets and links during migrations; target/chaos/report.json
+	cargo test --workspace --test chaos $(FEATURES) -- $(ARGS)
 
 shell: build ## A shell between two clusters with Ferry installed: kubectl, ferry and contexts ready
 	target/debug/ferry-demo shell
