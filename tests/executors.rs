@@ -103,46 +103,46 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
     trials.push(trial(&on, "steps-answers", |clusters| async move { steps::answers(&clusters).await }));
     trials.push(trial(&on, "steps-stopped", |clusters| async move { steps::stopped(&clusters).await }));
     trials.push(trial(&on, "steps-reads", |clusters| async move { steps::reads(&clusters).await }));
-    trials.push(trial(&on, "refused-stale-epoch", |clusters| async move {
+    trials.push(trial(&on, "h18_stale_epoch_is_refused", |clusters| async move {
         refusals::stale_epoch(&clusters).await
     }));
-    trials.push(trial(
-        &on,
-        "refused-finalizer",
-        |clusters| async move { refusals::finalizer(&clusters).await },
-    ));
+    trials.push(trial(&on, "h09_finalizer_is_named", |clusters| async move {
+        refusals::finalizer(&clusters).await
+    }));
     trials.push(trial(
         &on,
         "refused-late-end",
         |clusters| async move { refusals::late_end(&clusters).await },
     ));
-    trials.push(trial(
-        &on,
-        "refused-retention",
-        |clusters| async move { refusals::retention(&clusters).await },
-    ));
+    trials.push(trial(&on, "h03_retention_put_back_is_refused", |clusters| async move {
+        refusals::retention(&clusters).await
+    }));
     trials.push(trial(
         &on,
         "tombstone-put-back",
         |clusters| async move { refusals::unburied(&clusters).await },
     ));
-    trials.push(trial(&on, "refused-policy", |clusters| async move { refusals::policy(&clusters).await }));
-    trials.push(trial(&on, "refused-scaled", |clusters| async move { refusals::scaled(&clusters).await }));
-    trials.push(trial(
-        &on,
-        "refused-name-taken",
-        |clusters| async move { refusals::name_taken(&clusters).await },
-    ));
-    trials.push(trial(&on, "refused-leftover-volume", |clusters| async move {
+    trials.push(trial(&on, "h05_reclaim_policy_put_back_is_refused", |clusters| async move {
+        refusals::policy(&clusters).await
+    }));
+    trials.push(trial(&on, "h17_scaled_by_another_is_refused", |clusters| async move {
+        refusals::scaled(&clusters).await
+    }));
+    trials.push(trial(&on, "h23_name_taken_is_refused", |clusters| async move {
+        refusals::name_taken(&clusters).await
+    }));
+    trials.push(trial(&on, "h12_leftover_volume_is_refused", |clusters| async move {
         refusals::leftover(&clusters).await
     }));
-    trials.push(trial(&on, "unknown-node", |clusters| async move { refusals::node(&clusters).await }));
-    trials.push(trial(
-        &on,
-        "unknown-attachment",
-        |clusters| async move { refusals::attachment(&clusters).await },
-    ));
-    trials.push(trial(&on, "unknown-pod", |clusters| async move { refusals::pod(&clusters).await }));
+    trials.push(trial(&on, "h11_another_or_dead_node_is_unknown", |clusters| async move {
+        refusals::node(&clusters).await
+    }));
+    trials.push(trial(&on, "h10_attached_false_is_not_detached", |clusters| async move {
+        refusals::attachment(&clusters).await
+    }));
+    trials.push(trial(&on, "h14_pod_that_does_not_come_up_is_unknown", |clusters| async move {
+        refusals::pod(&clusters).await
+    }));
     trials.push(trial(
         &on,
         "storage-facts",

@@ -30,7 +30,7 @@ fn versions_are_read_with_vendors_suffixes() {
 }
 
 #[test]
-fn a_cluster_that_drops_ordinals_is_refused_whatever_its_version() {
+fn h02_a_cluster_that_drops_ordinals_is_refused_whatever_its_version() {
     let mut server = server();
     server.ordinals = OrdinalsProbe::Dropped;
     refused(&check(&server), "K1-ordinals-dropped");
