@@ -44,6 +44,8 @@ pub const LISTENERS: usize = 16;
 pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Attempts of one executor: each begins again from what the cluster shows.
 pub const ATTEMPTS: usize = 100;
+/// Earlier migrations of one workload that its epochs name.
+pub const MIGRATIONS_PAST: usize = 16;
 /// First pause between two attempts.
 pub const ATTEMPT_PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts.

@@ -22,7 +22,7 @@ use crate::{
     cases::{SCRIPT, planned, refused, step, unknown},
     clusters::Clusters,
     journey::{Journey, Verb, ordinals},
-    kill::Kill,
+    proxy::Proxy,
     workload::{self, NAME, Shape, until},
 };
 
@@ -66,10 +66,10 @@ pub(crate) async fn stale_epoch(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "stale-epoch", Verb::Retire).await?;
     journey.epochs.insert(journey.ordinal, 1);
     for verb in [Verb::HoldSource, Verb::Release, Verb::HoldTarget, Verb::Adopt, Verb::Retire] {
-        let counted = Kill::never();
-        let ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted), verb).await;
+        let counted = Proxy::clear();
+        let ended = journey.carry_out(clusters.through(journey.cluster(verb), &counted), verb).await;
         refused(ended, RefusalCode::StaleEpoch, "of the past")?;
-        ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
+        ensure!(counted.writes().is_empty(), "{verb:?} wrote although it is of the past");
     }
     Ok(())
 }
@@ -79,10 +79,10 @@ pub(crate) async fn late_end(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "late-end", Verb::EndTarget).await?;
     journey.epochs.insert(journey.ordinal, 1);
     for verb in [Verb::SettleTarget, Verb::EndTarget] {
-        let counted = Kill::never();
-        let ended = journey.carry_out(clusters.mortal("west", &counted), verb).await;
+        let counted = Proxy::clear();
+        let ended = journey.carry_out(clusters.through("west", &counted), verb).await;
         refused(ended, RefusalCode::StaleEpoch, "of the past")?;
-        ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
+        ensure!(counted.writes().is_empty(), "{verb:?} wrote although it is of the past");
     }
     Ok(())
 }

@@ -52,6 +52,12 @@ pub(crate) async fn deploy(client: &Client, namespace: &str, shape: Shape) -> Re
     .await
 }
 
+/// Creates the namespace alone.
+pub(crate) async fn namespace(client: &Client, namespace: &str) -> Result<()> {
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    create(client, namespace, &object).await.map(drop)
+}
+
 /// Deletes the workload's namespace, and with it its pods: their disks leave the nodes, which hold a bounded number. A
 /// guard that stands would refuse that, so it goes first, as a person breaks it; it holds on for a moment.
 pub(crate) async fn clear(client: &Client, namespace: &str) -> Result<()> {

@@ -24,6 +24,7 @@ use crate::{
     context::Context,
     limits,
     outcome::{Class, Stop, classify, said},
+    progress::hold,
 };
 
 /// Who the API server says wrote a field.
@@ -346,6 +347,7 @@ async fn write(
     request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
 ) -> Halted<Written> {
     let request = request.map_err(|error| Stop::from(kube::Error::BuildRequest(error)))?;
+    hold::at_write(verb, key.kind.plural).await;
     let error = match send(ctx, request).await {
         Ok(object) => return Ok(Written::Done(object)),
         Err(error) => error,

@@ -5,8 +5,10 @@
 //! plan saw (empty, unless an earlier migration moved a part) and the identical template as this API server defaults
 //! it (H15).
 //!
-//! Order: namespace; epochs kept; the guard, enforced; dependencies; a tombstone for every ordinal; then, and only then, the StatefulSet
-//! with an empty slice (H13): a set that somebody scales up by mistake meets the tombstones.
+//! Order: namespace; epochs kept; the guard, enforced; dependencies; a tombstone for every ordinal; then, and only then,
+//! the StatefulSet with an empty slice (H13): a set that somebody scales up by mistake meets the tombstones. Nothing that
+//! is made here collides with anything, so whether the command is of the past is asked before each: a process that was
+//! paused makes one object at most after its preparation was taken back.
 
 use ferry_proto::agent::v1::{Description, PrepareTarget, Slice, TargetPrepared};
 use serde_json::{Value, json};
@@ -50,13 +52,16 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
     guard::stand(ctx, STEP, guarded(ctx, description, &source, &kept)).await?;
     for dependency in &description.dependencies {
         let recorded = object::parse(Some(dependency), &format!("{} {}", dependency.kind, dependency.name))?;
+        epochs::latest(ctx, &kept).await?;
         dependencies::place(ctx, &recorded, epoch).await?;
     }
     for (ordinal, epoch) in &kept {
         for name in stateful_set::claim_names(&source, *ordinal) {
+            epochs::latest(ctx, &kept).await?;
             tombstone::place(ctx, STEP, &name, *epoch).await?;
         }
     }
+    epochs::latest(ctx, &kept).await?;
     let set = place(ctx, command, &source, slice, epoch).await?;
     let stands = object::slice_text(&object::slice(&set));
     let mut done = format!("{key} stands with {stands} and {} ordinals' tombstones", kept.len());

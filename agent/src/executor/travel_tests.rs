@@ -34,7 +34,7 @@ fn recorded_volume() -> Value {
 }
 
 #[test]
-fn the_volume_is_the_same_disk_reserved_by_name() {
+fn h06_the_volume_is_the_same_disk_reserved_by_name() {
     let classes = HashMap::from([("fast".to_owned(), "schnell".to_owned())]);
     let copy = volume(&recorded_volume(), "shop", "data-etcd-2", &classes, 4);
     let mut expected = recorded_volume()["spec"].clone();
@@ -61,7 +61,7 @@ fn the_volume_is_the_same_disk_reserved_by_name() {
 }
 
 #[test]
-fn the_claim_loses_the_binders_annotations_and_keeps_its_size() {
+fn h08_the_claim_loses_the_binders_annotations_and_keeps_its_size() {
     let recorded = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {

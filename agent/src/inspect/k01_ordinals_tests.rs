@@ -39,7 +39,7 @@ fn a_cluster_without_policies_is_warned_of() {
 }
 
 #[test]
-fn a_cluster_that_drops_ordinals_is_refused_whatever_its_version() {
+fn h02_a_cluster_that_drops_ordinals_is_refused_whatever_its_version() {
     let mut server = server();
     server.ordinals = OrdinalsProbe::Dropped;
     refused(&check(&server), "K1-ordinals-dropped");

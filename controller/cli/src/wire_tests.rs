@@ -6,7 +6,7 @@ fn control_characters_from_a_cluster_do_not_reach_the_terminal() {
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn h33_what_is_not_understood_is_refused() {
     let unknown = pb::Migration { phase: 99, ..pb::Migration::default() };
     assert!(matches!(migration(unknown), Err(Failure::NotUnderstood { .. })));
     let never_sent = pb::Migration::default();

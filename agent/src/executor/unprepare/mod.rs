@@ -10,7 +10,7 @@
 
 use ferry_proto::agent::v1::{Unprepare, Unprepared};
 
-use super::{api::Halted, epochs};
+use super::{api::Halted, dependencies, epochs};
 use crate::{context::Context, guard};
 
 mod source;
@@ -23,6 +23,10 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Unprepared
     let ctx = &ctx.undoing();
     let side = if command.target { "target" } else { "source" };
     ctx.progress.started(STEP, format!("taking the preparation as the {side} back")).await;
+    if command.target {
+        // An interrupted preparation may not have made it, and the epochs that fence it need a place.
+        dependencies::namespace(ctx).await?;
+    }
     epochs::keep_command(ctx, &epochs::pairs(&command.epochs)).await?;
     let mut left =
         if command.target { target::run(ctx, command).await? } else { source::run(ctx, command).await? };

@@ -127,7 +127,7 @@ fn a_repeated_answer_is_acknowledged_and_changes_nothing() {
 }
 
 #[test]
-fn an_old_stream_is_not_heard() {
+fn h19_an_old_stream_is_not_heard() {
     let mut world = begun();
     let release = sent(&mut world, "release");
     let old = session(&world, "east");
