@@ -85,7 +85,10 @@ async fn on_the_set(clusters: &Clusters, journey: &Journey) -> Result<()> {
         refused("patch of replicas", who, sets.patch(NAME, &by("kubectl-edit"), &scale).await)?;
         let autoscaler: Api<StatefulSet> =
             Api::namespaced(clusters.acting_as(cluster, AUTOSCALER)?, &journey.namespace);
-        refused("autoscaler", AUTOSCALER, autoscaler.patch_scale(NAME, &by("hpa"), &scale).await)?;
+        let mut wanted = autoscaler.get_scale(NAME).await?;
+        wanted.spec.get_or_insert_default().replicas = Some(5);
+        let scaled = autoscaler.replace_scale(NAME, &PostParams::default(), &wanted).await;
+        refused("autoscaler", AUTOSCALER, scaled)?;
         let template = json!({"spec": {"template": {"metadata": {"annotations": {"edited": "yes"}}}}});
         refused(
             "edit of the template",
