@@ -5,7 +5,10 @@
 //! agent comes back and the migration completes, so that a refusal is never a trap.
 
 use super::world::{PLAIN, World, name};
-use crate::facts::{Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, StepState};
+use crate::facts::{
+    Fenced, Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, StepState,
+};
+use crate::migration::Ask;
 use crate::{Command, CommandId, Input, Order, Phase, Session};
 
 fn session(world: &World, of: &str) -> Session {
@@ -89,6 +92,32 @@ fn evidence_that_does_not_fit_the_ledger_moves_nothing() {
         answer(&mut world, "east", &release.id, OutcomeResult::Released(evidence));
         assert_eq!(world.migration().phase, Phase::Paused, "{what}");
         assert!(!world.sent.iter().any(|(_, command)| command.body.verb() == "adopt"), "{what}");
+        completes(world);
+    }
+}
+
+#[test]
+fn a_fence_that_is_only_claimed_gives_nothing_back() {
+    type Spoil = fn(&mut Fenced);
+    let spoil: [(&str, Spoil); 3] = [
+        ("epoch", |of| of.epoch_kept = crate::Epoch(2)),
+        ("slice", |of| of.slice.replicas += 1),
+        ("detach", |of| of.detached = false),
+    ];
+    for (what, spoil) in spoil {
+        let mut world = begun();
+        sent(&mut world, "adopt");
+        assert_eq!(world.control(Ask::Undo), Ok(()));
+        let fence = sent(&mut world, "fence");
+        let slice = world.core.state().work.values().next().unwrap().handoff.as_ref().unwrap().target_from;
+        let mut evidence = Fenced { epoch_kept: fence.epoch, slice, detached: true, ..Fenced::default() };
+        spoil(&mut evidence);
+        answer(&mut world, "west", &fence.id, OutcomeResult::Fenced(evidence));
+        assert_eq!(world.migration().phase, Phase::Paused, "{what}");
+        assert!(!world.sent.iter().any(|(_, command)| command.body.verb() == "reclaim"), "{what}");
+        world.attach_all();
+        world.run_until("a pause", |world| world.migration().control.stopped);
+        assert_eq!(world.control(Ask::Resume), Ok(()));
         completes(world);
     }
 }
