@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ferry_core::{
-    Certificate, ClusterName, Control, MigrationId, OnFailure, Ordinal, StorageDomain, StorageMap, input::ProbeRequest,
-    limits as core_limits, migration::step_name,
+    Certificate, ClusterName, Control, MigrationId, OnFailure, Ordinal, StorageDomain, StorageMap,
+    input::ProbeRequest, limits as core_limits, migration::step_name,
 };
 use ferry_proto::admin::v1 as wire;
 
