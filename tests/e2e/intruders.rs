@@ -54,7 +54,8 @@ async fn refused(cluster: &Cluster, what: &str, arguments: &[&str], input: &str)
         bail!("{what} in {} was not refused", cluster.name());
     };
     let told = format!("{told:#}");
-    let line = told.lines().find(|line| line.contains("Ferry guards")).unwrap_or(&told);
+    let at = told.find("Ferry guards").with_context(|| format!("{what} was told something else: {told}"))?;
+    let line = told[at..].lines().next().unwrap_or_default();
     println!("{what} in {}: {line}", cluster.name());
     let named = format!("Ferry guards StatefulSet {NAMESPACE}/etcd");
     ensure!(line.contains(&named) && line.contains(PERSON), "{what} was told something else: {told}");

@@ -248,6 +248,7 @@ pub(crate) async fn rehearse(ctx: &Context, key: &Key, body: &Value) -> Halted<O
     let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.into()) };
     let said = write(ctx, "rehearsing", key, key.path().create(&params, body.to_string().into_bytes())).await;
     match said {
+        Ok(Written::Unfit(message)) => Ok(Some(message)),
         Ok(_) => Ok(None),
         Err(Halt::Stop(Stop::Refused { code: RefusalCode::Denied, message, .. })) => Ok(Some(message)),
         Err(halt) => Err(halt),

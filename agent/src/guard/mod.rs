@@ -142,14 +142,14 @@ pub(crate) async fn stand(ctx: &Context, step: u32, mut contents: Contents) -> H
     if found.map.is_some() && found.binding.is_some() && text(&found.data(), "revision") != revision {
         // The list is guarded by the policy that stands, perhaps against this agent too: another name, or other rules.
         policy = Some(put(ctx, &keys.policy, policy.as_ref(), body.clone()).await?);
-        enforced(ctx, step, &format!("{revision}.{}", text(&found.data(), "digest"))).await?;
+        asked(ctx, step, &format!("{revision}.{}", text(&found.data(), "digest")), true).await?;
     }
     wanted.insert(STATE.into(), State::Installing.text().into());
     let map = put(ctx, &keys.map, found.map.as_ref(), data_of(ctx, &keys.map, &wanted)).await?;
     let policy = put(ctx, &keys.policy, policy.as_ref(), body).await?;
     let binding = policy::binding(&ctx.command.namespace, &ctx.command.workload);
     let binding = put(ctx, &keys.binding, found.binding.as_ref(), binding).await?;
-    enforced(ctx, step, &format!("{revision}.{}", text(&wanted, "digest"))).await?;
+    asked(ctx, step, &format!("{revision}.{}", text(&wanted, "digest")), true).await?;
     wanted.insert(STATE.into(), State::Standing.text().into());
     for (key, part) in PARTS.iter().zip([&policy, &binding]) {
         wanted.insert((*key).to_owned(), version(part).into());
@@ -172,7 +172,8 @@ async fn complete(ctx: &Context, contents: &mut Contents) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The guard of the command's workload is gone when this returns; the API server enforces it for a moment more.
+/// The guard of the command's workload is gone, and enforced no more, when this returns. Its list goes last: as long as
+/// any API server binds the policy to a list that is gone, it refuses every write of a PersistentVolume in the cluster.
 pub(crate) async fn remove(ctx: &Context) -> Halted<()> {
     let keys = Keys::of(ctx);
     let found = keys.read(ctx).await?;
@@ -181,15 +182,23 @@ pub(crate) async fn remove(ctx: &Context) -> Halted<()> {
         data.insert(STATE.into(), State::Ending.text().into());
         put(ctx, &keys.map, Some(map), data_of(ctx, &keys.map, &data)).await?;
     }
-    let parts = [(&keys.binding, &found.binding), (&keys.policy, &found.policy), (&keys.map, &found.map)];
-    for (key, part) in parts {
-        let Some(part) = part else { continue };
-        match api::delete(ctx, key, object::uid(part), None).await? {
-            Written::Done(_) | Written::Missing => {}
-            _ => return Err(Halt::Again(format!("{key} was changed by somebody else meanwhile"))),
-        }
+    delete(ctx, &keys.binding, found.binding.as_ref()).await?;
+    if found.map.is_some() {
+        let data = found.data();
+        let canary = format!("{}.{}", text(&data, "revision"), text(&data, "digest"));
+        asked(ctx, 0, &canary, false).await?;
+        tokio::time::sleep(limits::GUARD_LINGER).await;
     }
-    Ok(())
+    delete(ctx, &keys.policy, found.policy.as_ref()).await?;
+    delete(ctx, &keys.map, found.map.as_ref()).await
+}
+
+async fn delete(ctx: &Context, key: &Key, found: Option<&Value>) -> Halted<()> {
+    let Some(found) = found else { return Ok(()) };
+    match api::delete(ctx, key, object::uid(found), None).await? {
+        Written::Done(_) | Written::Missing => Ok(()),
+        _ => Err(Halt::Again(format!("{key} was changed by somebody else meanwhile"))),
+    }
 }
 
 /// What this migration changed of the guard is taken back: it is gone, unless it stood for an earlier migration; then it
@@ -238,23 +247,32 @@ async fn put(ctx: &Context, key: &Key, seen: Option<&Value>, wanted: Value) -> H
     }
 }
 
-/// Asks until the canary of that policy and list is refused.
-async fn enforced(ctx: &Context, step: u32, canary: &str) -> Halted<()> {
+/// Asks until the API server refuses the canary of that policy and list, or, where it is not to, lets it pass.
+async fn asked(ctx: &Context, step: u32, canary: &str, is_enforced: bool) -> Halted<()> {
     let key = Key::of(ctx, CONFIG_MAP, format!("{PREFIX}canary"));
     let mut body = contents::map(&ctx.command.namespace, &key.name, &Map::new());
     body["metadata"]["labels"][CANARY] = canary.into();
+    let guard = policy::name(&ctx.command.namespace, &ctx.command.workload);
     let give_up = Instant::now() + limits::GUARD_WAIT;
     loop {
         let said = api::rehearse(ctx, &key, &body).await?;
-        if said.as_ref().is_some_and(|said| said.contains(CANARY)) {
+        let is_so = match &said {
+            Some(said) if is_enforced => said.contains(CANARY),
+            // Whatever else refuses it, a quota perhaps, is no guard.
+            Some(said) => !said.contains(&guard),
+            None => !is_enforced,
+        };
+        if is_so {
             return Ok(());
         }
         if Instant::now() >= give_up {
-            let said = said.unwrap_or_else(|| "it would have been created".to_owned());
+            let (found, expected) = if is_enforced { ("stands", "refuses") } else { ("is gone", "accepts") };
+            let said = said.unwrap_or_else(|| "it would be created".to_owned());
             return Err(Stop::not_ready(format!(
-                "The guard stands, and {} s later the API server still does not refuse what it forbids ({said}). See \
-                 that its admission plugin ValidatingAdmissionPolicy is on",
-                limits::GUARD_WAIT.as_secs()
+                "The guard {found}; {} s later the API server was expected to be one that {expected} {}, and says: \
+                 {said}. See that its admission plugin ValidatingAdmissionPolicy is on and what else judges ConfigMaps",
+                limits::GUARD_WAIT.as_secs(),
+                key
             ))
             .at(step)
             .into());
