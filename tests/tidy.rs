@@ -15,6 +15,7 @@ mod tidy {
     pub(crate) mod committed;
     pub(crate) mod documentation;
     pub(crate) mod findings;
+    pub(crate) mod hazards;
     pub(crate) mod house;
     pub(crate) mod links;
     pub(crate) mod rules;
