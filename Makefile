@@ -84,6 +84,9 @@ bench: ## Measure Ferry against the floor on clusters of its own: P1, P1r, P1b, 
 chaos: build ## A hundred blows at controller, agents, control planes, kubelets and links during migrations; target/chaos/report.json
 	cargo test --workspace --test chaos $(FEATURES) -- $(ARGS)
 
+mutants: ## Plant each fault of tests/mutants/table, alone, and name the layer that catches it; target/mutants/report.json; ARGS=--list, ARGS="fence --continue"
+	cargo test --workspace --test mutants $(FEATURES) -- $(ARGS)
+
 shell: build ## A shell between two clusters with Ferry installed: kubectl, ferry and contexts ready
 	target/debug/ferry-demo shell
 

@@ -13,6 +13,8 @@ mod clock;
 mod clusters;
 #[path = "executors/guard.rs"]
 mod guard;
+#[path = "executors/hazards.rs"]
+mod hazards;
 #[path = "executors/images.rs"]
 mod images;
 #[path = "executors/journey.rs"]
@@ -152,6 +154,7 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
     ));
     trials.push(trial(&on, "images-pulled", |clusters| async move { images::pulled(&clusters).await }));
     undo_trials(&on, &mut trials);
+    hazard_trials(&on, &mut trials);
     trials.push(trial(&on, "plan-clean", |clusters| async move { plan::clean(&clusters).await }));
     trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
     trials.push(trial(&on, "plan-taken", |clusters| async move { plan::taken(&clusters).await }));
@@ -190,6 +193,27 @@ fn undo_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
         ("late-settlement", |on| async move { undo_refusals::late_settlement(&on).await }.boxed_local()),
         ("finish-accepted", |on| async move { undo_refusals::finished(&on).await }.boxed_local()),
         ("finish-recreated", |on| async move { undo_refusals::recreated(&on).await }.boxed_local()),
+    ];
+    trials.extend(cases.into_iter().map(|(name, case)| trial(on, name, case)));
+}
+
+/// What only real controllers show of the hazards.
+fn hazard_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
+    type Case = fn(Clusters) -> futures::future::LocalBoxFuture<'static, Result<()>>;
+    let cases: [(&str, Case); 5] = [
+        ("h04_claims_lose_their_owners", |on| async move { hazards::owners(&on).await }.boxed_local()),
+        ("h13_a_slice_before_its_claims_gets_no_disk", |on| {
+            async move { hazards::too_early(&on).await }.boxed_local()
+        }),
+        ("h25_forgotten_ordinals_are_refused", |on| {
+            async move { hazards::forgotten(&on).await }.boxed_local()
+        }),
+        ("h31_the_pod_that_is_waited_for_is_named", |on| {
+            async move { hazards::unwell(&on).await }.boxed_local()
+        }),
+        ("h32_an_unscheduled_pod_keeps_its_claim", |on| {
+            async move { hazards::unscheduled(&on).await }.boxed_local()
+        }),
     ];
     trials.extend(cases.into_iter().map(|(name, case)| trial(on, name, case)));
 }

@@ -29,7 +29,7 @@ use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody}
 use hyper::body::Frame;
 use kube::client::Body;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tower::{BoxError, service_fn};
 
 use super::memory::{Answer, Memory};
@@ -108,7 +108,9 @@ struct State {
     is_dead: AtomicBool,
     seen: Mutex<Seen>,
     reached: Notify,
-    going_on: Notify,
+    is_stopped: AtomicBool,
+    going_on: watch::Sender<bool>,
+    landed: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -145,7 +147,9 @@ impl Proxy {
             is_dead: AtomicBool::new(false),
             seen: Mutex::default(),
             reached: Notify::new(),
-            going_on: Notify::new(),
+            is_stopped: AtomicBool::new(false),
+            going_on: watch::Sender::new(false),
+            landed: watch::Sender::new(false),
         }))
     }
 
@@ -171,7 +175,7 @@ impl Proxy {
 
     /// Lets a stopped process go on.
     pub(crate) fn go_on(&self) {
-        self.0.going_on.notify_one();
+        self.0.going_on.send_replace(true);
     }
 
     /// Waits until the process is dead or stopped.
@@ -193,6 +197,9 @@ impl Proxy {
             async move {
                 if proxy.0.is_dead.load(Ordering::SeqCst) {
                     return pending().await;
+                }
+                if proxy.0.is_stopped.load(Ordering::SeqCst) {
+                    proxy.landed().await;
                 }
                 if *request.method() == Method::DELETE
                     && let Some(wrong) = guard(request.uri().path().to_owned()).await
@@ -233,12 +240,30 @@ impl Proxy {
                 Err("the connection was closed before the answer came".into())
             }
             Fault::Refused(code) => Ok(refusal(code)),
-            Fault::Stopped => {
-                self.0.reached.notify_one();
-                self.0.going_on.notified().await;
-                self.note(number, sent(client, request).await)
-            }
+            Fault::Stopped => self.stop(number, client, request).await,
         }
+    }
+
+    /// Holds the process: its request goes out when it goes on, whatever the process, whose clock runs on here, thinks of
+    /// it by then; nothing else of it goes out before.
+    async fn stop(&self, number: usize, client: kube::Client, request: Request<Body>) -> Answered {
+        let (proxy, mut going_on) = (self.clone(), self.0.going_on.subscribe());
+        self.0.is_stopped.store(true, Ordering::SeqCst);
+        let sending = tokio::spawn(async move {
+            let _ = going_on.wait_for(|goes_on| *goes_on).await.is_ok();
+            let answered = proxy.note(number, sent(client, request).await);
+            proxy.0.is_stopped.store(false, Ordering::SeqCst);
+            proxy.0.landed.send_replace(true);
+            answered
+        });
+        self.0.reached.notify_one();
+        sending.await?
+    }
+
+    /// Waits until the held write of a process that goes on was answered.
+    pub(crate) async fn landed(&self) {
+        let mut landed = self.0.landed.subscribe();
+        let _ = landed.wait_for(|landed| *landed).await.is_ok();
     }
 
     /// Writes the beginning of a write down: its number, counted from 0, and what strikes it.

@@ -107,7 +107,8 @@ pub(crate) async fn same(
     .await
 }
 
-fn difference(expected: &Snapshot, found: &Snapshot) -> Option<String> {
+/// The first object in which the two differ, in words.
+pub(crate) fn difference(expected: &Snapshot, found: &Snapshot) -> Option<String> {
     let mut keys: Vec<_> = expected.keys().chain(found.keys()).collect();
     keys.sort();
     keys.dedup();

@@ -37,7 +37,12 @@ use crate::{
 const SHORT: Duration = Duration::from_secs(6);
 
 /// A workload whose last ordinal is about to go through `verb`.
-async fn before(clusters: &Clusters, namespace: &str, replicas: u32, verb: Verb) -> Result<Journey> {
+pub(crate) async fn before(
+    clusters: &Clusters,
+    namespace: &str,
+    replicas: u32,
+    verb: Verb,
+) -> Result<Journey> {
     let mut journey = planned(clusters, namespace, Shape { replicas, parallel: false }).await?;
     for step_of in SCRIPT.into_iter().take_while(|before| *before != verb) {
         if step_of == Verb::HoldSource {
@@ -50,7 +55,7 @@ async fn before(clusters: &Clusters, namespace: &str, replicas: u32, verb: Verb)
 }
 
 /// The claims, written as the agent: the guard would refuse anybody else, and here somebody got past it.
-fn claims(clusters: &Clusters, cluster: &str, journey: &Journey) -> Api<PersistentVolumeClaim> {
+pub(crate) fn claims(clusters: &Clusters, cluster: &str, journey: &Journey) -> Api<PersistentVolumeClaim> {
     Api::namespaced(clusters.agent(cluster), &journey.namespace)
 }
 

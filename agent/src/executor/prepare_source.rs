@@ -5,7 +5,8 @@
 //!
 //! Order: epochs kept; the guard, enforced; then ONE patch of the set that records the originals and makes retention Retain/Retain and
 //! `ordinals.start` explicit; then, when the set's controller has seen it, every PersistentVolume `Retain` and the
-//! owner references off the claims (H3, H4, H5); then all of it read back. A repetition finds its work done and only
+//! owner references off the claims (H3, H4, H5); then all of it read back. Whether the command is of the past is asked
+//! before each: a process that was paused makes at most one object `Retain` after preparation was taken back. A repetition finds its work done and only
 //! reads. Undo: `Settle` with `last`, on whichever cluster has the workload then.
 
 use ferry_proto::agent::v1::{OrdinalVolumes, PrepareSource, SourcePrepared};
@@ -50,10 +51,13 @@ pub(super) async fn run(ctx: &Context, command: &PrepareSource) -> Halted<Source
     observed(ctx, command).await?;
     for Bound { ordinal, claim, volume } in &bound {
         let epoch = kept.iter().find(|(k, _)| k == ordinal).map_or(epoch, |(_, epoch)| *epoch);
+        epochs::latest(ctx, &kept).await?;
         volumes::set_policy(ctx, volume, "Retain", epoch).await?;
+        epochs::latest(ctx, &kept).await?;
         disown(ctx, claim, object::uid(&set), epoch).await?;
     }
     let prepared = read_back(ctx, command).await?;
+    epochs::latest(ctx, &kept).await?;
     ctx.progress.done(STEP, format!("{} claims and their disks are Retain, read back", bound.len()));
     Ok(prepared)
 }

@@ -68,6 +68,7 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
     if let Some(images) = pull::run(ctx, STEP, &set).await? {
         done = format!("{done}; {images}");
     }
+    epochs::latest(ctx, &kept).await?;
     ctx.progress.done(STEP, done);
     Ok(TargetPrepared { stateful_set_uid: object::uid(&set).to_owned(), slice: Some(object::slice(&set)) })
 }
