@@ -3,7 +3,7 @@
 //! Each is started as an operator does, as often as it takes while the controller is away, gets a few blows at random
 //! moments, and has to end by itself afterwards. What the command cannot say at the moment is asked again.
 //!
-//! A migration that is refused while an API server is away is no failure of this run, but one that does not end is.
+//! A plan that is refused while an API server is away is asked for again; a migration that began has to complete.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
