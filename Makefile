@@ -26,7 +26,7 @@ WORLD_TESTS := csi_sanity array_driver world executors e2e
 # Tests that `make test` leaves out: one builds a second Kubernetes, the other takes a minute for each case.
 FURTHER_TESTS := skew runbook chart
 
-.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo bench images krew shell lint clean
+.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo steps bench chaos model images krew shell lint clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,8 +57,14 @@ $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)): test-%:
 	@mkdir -p target/test
 	cargo test --workspace --test $* $(FEATURES) -- $(ARGS) 2>&1 | tee target/test/$*.log
 
+steps: build ## Every write of every step x every fault, each alone in its run; target/steps/report.json; ARGS=steps-reads runs some
+	FERRY_STEPS_ALONE=1 cargo test --workspace --test executors $(FEATURES) -- $(or $(ARGS),steps-)
+
 demo: build ## Move a running etcd to west and back under watch; KEEP=1 leaves it up, SABOTAGE=skip-detach must fail
 	KEEP="$(KEEP)" SABOTAGE="$(SABOTAGE)" target/debug/ferry-demo
+
+model: ## Explore the model of the protocol whole within its bounds; target/model/report.json; ARGS=asleep explores one
+	cargo run --profile proof --package ferry-model -- $(ARGS)
 
 images: build ## Images of controller and agent for a release: static, made without a container engine; target/images/*.tar
 	$(STATIC) -p ferry-controller -p ferry-agent
@@ -74,6 +80,12 @@ krew: ## The archive and the manifest of kubectl-ferry for a release: target/kre
 bench: ## Measure Ferry against the floor on clusters of its own: P1, P1r, P1b, P2, P9; target/bench/report.json
 	cargo build --release --workspace $(addprefix --bin ,ferry-bench test-csi ferry ferry-controller ferry-agent)
 	target/release/ferry-bench $(ARGS)
+
+chaos: build ## A hundred blows at controller, agents, control planes, kubelets and links during migrations; target/chaos/report.json
+	cargo test --workspace --test chaos $(FEATURES) -- $(ARGS)
+
+mutants: ## Plant each fault of tests/mutants/table, alone, and name the layer that catches it; target/mutants/report.json; ARGS=--list, ARGS="fence --continue"
+	cargo test --workspace --test mutants $(FEATURES) -- $(ARGS)
 
 shell: build ## A shell between two clusters with Ferry installed: kubectl, ferry and contexts ready
 	target/debug/ferry-demo shell

@@ -1,9 +1,9 @@
-//! Every executor of the agent on real API servers: twice in a row, killed at each write and run again, and refusing
-//! what it must refuse.
+//! Every executor of the agent on real API servers: twice in a row, struck by every fault at each write and sent again,
+//! and refusing what it must refuse.
 //!
 //! Two control planes with simulated nodes (clusters.rs says what is real and what is not), one world for all tests.
-//! Each test has workloads of its own in namespaces of its own. The kill tests print how many kill points they
-//! covered. `cargo test -p ferry-tests --test executors -- <filter>` runs some of them.
+//! Each test has workloads of its own in namespaces of its own. The tests named `steps-` print how many points (step x
+//! write x fault) they covered, and write `target/steps/report.json`. `cargo test -p ferry-tests --test executors -- <filter>` runs some of them.
 
 #[path = "executors/cases.rs"]
 mod cases;
@@ -11,18 +11,30 @@ mod cases;
 mod clock;
 #[path = "executors/clusters.rs"]
 mod clusters;
+#[path = "executors/guard.rs"]
+mod guard;
+#[path = "executors/hazards.rs"]
+mod hazards;
 #[path = "executors/images.rs"]
 mod images;
 #[path = "executors/journey.rs"]
 mod journey;
-#[path = "executors/kill.rs"]
-mod kill;
+#[path = "executors/memory.rs"]
+mod memory;
+#[path = "executors/mirror.rs"]
+mod mirror;
 #[path = "executors/plan.rs"]
 mod plan;
+#[path = "executors/probe.rs"]
+mod probe;
+#[path = "executors/proxy.rs"]
+mod proxy;
 #[path = "executors/refusals.rs"]
 mod refusals;
 #[path = "executors/snapshot.rs"]
 mod snapshot;
+#[path = "executors/steps/mod.rs"]
+mod steps;
 #[path = "executors/storage_facts.rs"]
 mod storage_facts;
 #[path = "executors/undo.rs"]
@@ -44,7 +56,6 @@ use ferry_tests::{
     world::{self, Config, World},
 };
 use futures::FutureExt;
-use journey::Verb;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Handle;
 use workload::Shape;
@@ -55,6 +66,9 @@ const NODES: usize = 4;
 const AT_ONCE: usize = 3;
 
 fn main() -> Result<ExitCode> {
+    if steps::process::is_one()? {
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
     if arguments.list {
@@ -75,6 +89,7 @@ fn main() -> Result<ExitCode> {
     })?;
     let conclusion = libtest_mimic::run(&arguments, trials(Some((clusters, runtime.handle().clone()))));
     clock::print(begun.elapsed());
+    steps::told()?;
     Ok(conclusion.exit_code())
 }
 
@@ -88,55 +103,50 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
             cases::there_and_back(&clusters, name, shape).await
         }));
     }
-    trials.push(trial(&on, "killed-at-each-write", |clusters| async move {
-        let covered = cases::killed(&clusters).await?;
-        for (verb, points) in &covered {
-            println!("{verb:?}: killed at {points} points");
-        }
-        println!("kill points covered: {}", covered.values().sum::<usize>());
-        ensure!(covered.len() == cases::SCRIPT.len(), "not every command was killed: {covered:?}");
-        Ok(())
-    }));
-    trials.push(trial(&on, "refused-stale-epoch", |clusters| async move {
+    trials.push(trial(&on, "steps-killed", |clusters| async move { steps::killed(&clusters).await }));
+    trials.push(trial(&on, "steps-answers", |clusters| async move { steps::answers(&clusters).await }));
+    trials.push(trial(&on, "steps-stopped", |clusters| async move { steps::stopped(&clusters).await }));
+    trials.push(trial(&on, "steps-reads", |clusters| async move { steps::reads(&clusters).await }));
+    trials.push(trial(&on, "h18_stale_epoch_is_refused", |clusters| async move {
         refusals::stale_epoch(&clusters).await
     }));
-    trials.push(trial(
-        &on,
-        "refused-finalizer",
-        |clusters| async move { refusals::finalizer(&clusters).await },
-    ));
+    trials.push(trial(&on, "h09_finalizer_is_named", |clusters| async move {
+        refusals::finalizer(&clusters).await
+    }));
     trials.push(trial(
         &on,
         "refused-late-end",
         |clusters| async move { refusals::late_end(&clusters).await },
     ));
-    trials.push(trial(
-        &on,
-        "refused-retention",
-        |clusters| async move { refusals::retention(&clusters).await },
-    ));
+    trials.push(trial(&on, "h03_retention_put_back_is_refused", |clusters| async move {
+        refusals::retention(&clusters).await
+    }));
     trials.push(trial(
         &on,
         "tombstone-put-back",
         |clusters| async move { refusals::unburied(&clusters).await },
     ));
-    trials.push(trial(&on, "refused-policy", |clusters| async move { refusals::policy(&clusters).await }));
-    trials.push(trial(&on, "refused-scaled", |clusters| async move { refusals::scaled(&clusters).await }));
-    trials.push(trial(
-        &on,
-        "refused-name-taken",
-        |clusters| async move { refusals::name_taken(&clusters).await },
-    ));
-    trials.push(trial(&on, "refused-leftover-volume", |clusters| async move {
+    trials.push(trial(&on, "h05_reclaim_policy_put_back_is_refused", |clusters| async move {
+        refusals::policy(&clusters).await
+    }));
+    trials.push(trial(&on, "h17_scaled_by_another_is_refused", |clusters| async move {
+        refusals::scaled(&clusters).await
+    }));
+    trials.push(trial(&on, "h23_name_taken_is_refused", |clusters| async move {
+        refusals::name_taken(&clusters).await
+    }));
+    trials.push(trial(&on, "h12_leftover_volume_is_refused", |clusters| async move {
         refusals::leftover(&clusters).await
     }));
-    trials.push(trial(&on, "unknown-node", |clusters| async move { refusals::node(&clusters).await }));
-    trials.push(trial(
-        &on,
-        "unknown-attachment",
-        |clusters| async move { refusals::attachment(&clusters).await },
-    ));
-    trials.push(trial(&on, "unknown-pod", |clusters| async move { refusals::pod(&clusters).await }));
+    trials.push(trial(&on, "h11_another_or_dead_node_is_unknown", |clusters| async move {
+        refusals::node(&clusters).await
+    }));
+    trials.push(trial(&on, "h10_attached_false_is_not_detached", |clusters| async move {
+        refusals::attachment(&clusters).await
+    }));
+    trials.push(trial(&on, "h14_pod_that_does_not_come_up_is_unknown", |clusters| async move {
+        refusals::pod(&clusters).await
+    }));
     trials.push(trial(
         &on,
         "storage-facts",
@@ -144,38 +154,31 @@ fn trials(on: Option<(Clusters, Handle)>) -> Vec<Trial> {
     ));
     trials.push(trial(&on, "images-pulled", |clusters| async move { images::pulled(&clusters).await }));
     undo_trials(&on, &mut trials);
+    hazard_trials(&on, &mut trials);
     trials.push(trial(&on, "plan-clean", |clusters| async move { plan::clean(&clusters).await }));
     trials.push(trial(&on, "plan-faults", |clusters| async move { plan::faults(&clusters).await }));
     trials.push(trial(&on, "plan-taken", |clusters| async move { plan::taken(&clusters).await }));
     trials.push(trial(&on, "plan-missing", |clusters| async move { plan::missing(&clusters).await }));
     // The long ones first, so that the last of them does not run alone.
-    trials.sort_by_key(|trial| !trial.name().ends_with("killed-at-each-write"));
+    trials.sort_by_key(|trial| !trial.name().starts_with("steps-"));
     trials
 }
 
-/// Taking a handoff and a preparation back, and the ending.
+/// What holds without Ferry.
+fn guard_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
+    trials.push(trial(on, "guard-intruders", |on| async move { guard::intruders(&on).await }));
+    trials.push(trial(on, "guard-watched", |on| async move { guard::watched(&on).await }));
+    trials.push(trial(on, "guard-ended", |on| async move { guard::ended(&on).await }));
+}
+
+/// What holds without Ferry, taking a handoff and a preparation back, and the ending.
 fn undo_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
+    guard_trials(on, trials);
     for parallel in [false, true] {
         let name = if parallel { "undo-twice-parallel" } else { "undo-twice-ordered" };
         let shape = Shape { replicas: 3, parallel };
         trials.push(trial(on, name, move |clusters| async move {
             undo::there_and_withdrawn(&clusters, name, shape).await
-        }));
-    }
-    trials.push(trial(on, "undo-killed-at-each-write", |clusters| async move {
-        let covered = undo::killed(&clusters).await?;
-        for (verb, points) in &covered {
-            println!("{verb:?}: killed at {points} points");
-        }
-        ensure!(covered.len() == undo::KILLED.len(), "not every command was killed: {covered:?}");
-        Ok(())
-    }));
-    for verb in [Verb::Release, Verb::Adopt] {
-        trials.push(trial(on, format!("undo-late-{verb:?}").to_lowercase(), move |clusters| async move {
-            let covered = undo::late(&clusters, verb).await?;
-            println!("{verb:?}: paused before {covered} writes");
-            ensure!(covered > 3, "{verb:?} was paused before {covered} writes only");
-            Ok(())
         }));
     }
     type Case = fn(Clusters) -> futures::future::LocalBoxFuture<'static, Result<()>>;
@@ -188,8 +191,29 @@ fn undo_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
         ("undo-used-since", |on| async move { undo_refusals::used(&on).await }.boxed_local()),
         ("held-resized", |on| async move { undo_refusals::resized(&on).await }.boxed_local()),
         ("late-settlement", |on| async move { undo_refusals::late_settlement(&on).await }.boxed_local()),
-        ("finish-killed-at-each-write", |on| async move { undo_refusals::finished(&on).await }.boxed_local()),
+        ("finish-accepted", |on| async move { undo_refusals::finished(&on).await }.boxed_local()),
         ("finish-recreated", |on| async move { undo_refusals::recreated(&on).await }.boxed_local()),
+    ];
+    trials.extend(cases.into_iter().map(|(name, case)| trial(on, name, case)));
+}
+
+/// What only real controllers show of the hazards.
+fn hazard_trials(on: &Option<(Clusters, Handle)>, trials: &mut Vec<Trial>) {
+    type Case = fn(Clusters) -> futures::future::LocalBoxFuture<'static, Result<()>>;
+    let cases: [(&str, Case); 5] = [
+        ("h04_claims_lose_their_owners", |on| async move { hazards::owners(&on).await }.boxed_local()),
+        ("h13_a_slice_before_its_claims_gets_no_disk", |on| {
+            async move { hazards::too_early(&on).await }.boxed_local()
+        }),
+        ("h25_forgotten_ordinals_are_refused", |on| {
+            async move { hazards::forgotten(&on).await }.boxed_local()
+        }),
+        ("h31_the_pod_that_is_waited_for_is_named", |on| {
+            async move { hazards::unwell(&on).await }.boxed_local()
+        }),
+        ("h32_an_unscheduled_pod_keeps_its_claim", |on| {
+            async move { hazards::unscheduled(&on).await }.boxed_local()
+        }),
     ];
     trials.extend(cases.into_iter().map(|(name, case)| trial(on, name, case)));
 }

@@ -15,11 +15,17 @@ mod tidy {
     pub(crate) mod committed;
     pub(crate) mod documentation;
     pub(crate) mod findings;
+    pub(crate) mod hazards;
     pub(crate) mod house;
     pub(crate) mod links;
+    pub(crate) mod mutants;
     pub(crate) mod rules;
     pub(crate) mod rust;
 }
+
+/// The table of planted faults, by the code of who plants them.
+#[path = "mutants/table.rs"]
+mod table;
 
 use std::path::Path;
 

@@ -24,7 +24,7 @@ fn refusal(outcome: &Outcome) -> RefusalCode {
 }
 
 #[tokio::test]
-async fn a_command_without_a_known_body_is_refused_and_replayed_until_acknowledged() {
+async fn h33_a_command_without_a_known_body_is_refused_and_replayed_until_acknowledged() {
     let dispatch = dispatch();
     dispatch.submit(command("a")).unwrap();
     let first = dispatch.next_outcome().await;
@@ -71,7 +71,7 @@ fn an_outcome_that_cannot_be_sent_is_refused_instead() {
 }
 
 #[tokio::test]
-async fn a_command_of_a_higher_epoch_ends_the_one_that_runs_for_the_same_ordinal() {
+async fn h19_a_command_of_a_higher_epoch_ends_the_one_that_runs_for_the_same_ordinal() {
     let dispatch = dispatch();
     let release = |id: &str, epoch: u64, ordinal: u32| Command {
         epoch,

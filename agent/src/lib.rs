@@ -15,6 +15,7 @@ pub mod dispatch;
 pub mod endpoints;
 pub mod events;
 pub mod executor;
+pub(crate) mod guard;
 pub mod health;
 pub mod identity;
 pub mod inspect;

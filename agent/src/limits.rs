@@ -44,6 +44,8 @@ pub const LISTENERS: usize = 16;
 pub const ROUTE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Attempts of one executor: each begins again from what the cluster shows.
 pub const ATTEMPTS: usize = 100;
+/// Earlier migrations of one workload that its epochs name.
+pub const MIGRATIONS_PAST: usize = 16;
 /// First pause between two attempts.
 pub const ATTEMPT_PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// Longest pause between two attempts.
@@ -67,6 +69,17 @@ pub const EVENTS_NAMED: usize = 5;
 pub const PULL_WAIT: Duration = Duration::from_secs(120);
 /// Nodes of the target on which images are pulled at the same time.
 pub const PULL_NODES: usize = 16;
+
+/// Time until the API server enforces a guard that was written: it takes it up within a second.
+pub const GUARD_WAIT: Duration = Duration::from_secs(30);
+/// Time for other API servers than the one that was asked to take up that a guard is gone.
+pub const GUARD_LINGER: Duration = Duration::from_secs(1);
+/// Pause between two questions whether it does.
+pub const GUARD_POLL: Duration = Duration::from_millis(100);
+/// Faults of guards in one inventory.
+pub const GUARD_FAULTS: usize = 1_000;
+/// Pause before it is asked again whether a collection that it lacks is served by now.
+pub const UNSERVED_PAUSE: Duration = Duration::from_secs(60);
 
 // The connection to the controller.
 

@@ -18,7 +18,7 @@ use crate::{
     inventory::Inventory,
     options::Options,
     progress::Queue,
-    session::Session,
+    session::{Dial, Session},
     telemetry::{self, Telemetry},
     watch::Revival,
 };
@@ -72,6 +72,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     renewal.spawn(renew::keep_valid(options.controller.clone(), keep, current));
     let mut session = Session {
         controller: options.controller,
+        dial: Dial::Tls,
         identity,
         cluster_uid: String::new(),
         pod_cidrs: options.pod_cidrs,

@@ -5,11 +5,13 @@
 //! between streams grow, with jitter and a bound; a stream that held for a while resets them. What one stream does is
 //! in [`stream`]; here is when there is one.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ferry_proto::agent::v1 as wire;
+use futures::future::BoxFuture;
 use ipnet::IpNet;
 use tokio::{sync::watch, time::Instant};
+use tonic::transport::Channel;
 
 use crate::{
     backoff::Backoff,
@@ -32,10 +34,22 @@ pub use error::Error;
 /// Revision of the wire that is spoken.
 pub const WIRE_VERSION: u32 = 1;
 
+/// How the controller is reached.
+#[derive(Clone, Default)]
+pub enum Dial {
+    /// TCP and TLS, with the identity's certificate.
+    #[default]
+    Tls,
+    /// A way of the caller's, who vouches for the identity: for who simulates the network.
+    By(Arc<dyn Fn() -> BoxFuture<'static, Result<Channel, Error>> + Send + Sync>),
+}
+
 /// Everything a stream says or does.
 pub struct Session {
     /// The controller.
     pub controller: Address,
+    /// How it is reached.
+    pub dial: Dial,
     /// The identity now; renewed meanwhile.
     pub identity: watch::Receiver<Identity>,
     /// UID of the namespace kube-system.

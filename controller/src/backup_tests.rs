@@ -60,7 +60,7 @@ fn restored_from(bytes: &[u8], dir: &std::path::Path) -> Result<Restored, Error>
 }
 
 #[test]
-fn a_restore_raises_the_generation_and_keeps_who_it_is() {
+fn h18_a_restore_raises_the_generation_and_keeps_who_it_is() {
     let (old, new) = (directory(), directory());
     let bytes = backup(old.path());
     let dir = new.path().join("made");

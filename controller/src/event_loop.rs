@@ -141,11 +141,16 @@ impl EventLoop {
     }
 
     /// Runs until it is told to stop; on the calling thread, which it blocks.
-    pub fn run(mut self) -> Result<(), Error> {
+    pub fn run(self) -> Result<(), Error> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Error::Timer)?;
+        runtime.block_on(self.turn())
+    }
+
+    /// [`EventLoop::run`] on the caller's runtime, whose thread every commit blocks: for who simulates the whole.
+    pub async fn turn(mut self) -> Result<(), Error> {
         loop {
-            let first = runtime.block_on(Self::next(&mut self.messages, self.wake_at));
+            let first = Self::next(&mut self.messages, self.wake_at).await;
             let mut batch = Batch::default();
             let mut next = Some(first);
             for _ in 0..limits::MAX_BATCH {

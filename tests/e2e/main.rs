@@ -8,6 +8,7 @@
 mod bad_input;
 mod control;
 mod crossing;
+mod intruders;
 mod kill;
 mod observe;
 mod probe;
@@ -38,7 +39,7 @@ fn halves() -> [Vec<(&'static str, Case)>; 2] {
     [
         [bad_input::CASES, refusal::CASES, probe::CASES, bad_input::LATE, crossing::CASES, observe::CASES]
             .concat(),
-        [control::CASES, kill::CASES].concat(),
+        [control::CASES, intruders::CASES, kill::CASES].concat(),
     ]
 }
 

@@ -17,7 +17,7 @@ use crate::refusal::scene::Scene;
 use crate::stage::Stage;
 
 pub(crate) const CASES: &[(&str, Case)] = &[
-    ("probe::a_scratch_disk_crosses", |stage| crosses(stage).boxed_local()),
+    ("probe::h22_a_scratch_disk_crosses", |stage| crosses(stage).boxed_local()),
     ("probe::what_fails_is_said_and_leaves_nothing", |stage| fails(stage).boxed_local()),
 ];
 

@@ -9,7 +9,11 @@
 //! Executors get clients that act as the agent's service account, with what `deploy/agent` grants it: a verb that is
 //! missing there fails the tests.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use ferry_tests::{
@@ -23,15 +27,14 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::json;
-use tower::{Layer as _, service_fn};
 
-use crate::{kill::Kill, workload};
+use crate::{probe, proxy::Proxy, witness, workload};
 
 /// How often the nodes' Leases are renewed.
 const RENEWAL: Duration = Duration::from_millis(500);
 /// Where the agent's permissions lie, and in which files.
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/agent");
-const PERMISSIONS: [&str; 4] = ["namespace", "observe", "move", "secrets"];
+const PERMISSIONS: [&str; 5] = ["namespace", "observe", "move", "secrets", "probe"];
 /// Who the agent is.
 const AGENT: &str = "system:serviceaccount:ferry-system:ferry-agent";
 
@@ -39,14 +42,18 @@ const AGENT: &str = "system:serviceaccount:ferry-system:ferry-agent";
 #[derive(Clone)]
 pub(crate) struct Clusters {
     agents: BTreeMap<String, Client>,
+    configs: BTreeMap<String, Config>,
     clients: BTreeMap<String, Client>,
+    nodes: Vec<String>,
+    kubeconfigs: BTreeMap<String, PathBuf>,
 }
 
 impl Clusters {
     /// Makes the nodes of `world` complete and keeps their Leases renewed.
     pub(crate) async fn of(world: &World) -> Result<Self> {
         let array = Array::open(world.array_dir()).context("cannot open the array")?;
-        let (mut agents, mut clients) = (BTreeMap::new(), BTreeMap::new());
+        let (mut agents, mut clients, mut configs) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut nodes = Vec::new();
         for cluster in world.clusters() {
             let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
             let options = KubeConfigOptions::default();
@@ -60,11 +67,19 @@ impl Clusters {
             for node in cluster.nodes() {
                 complete(&client, &array, cluster, node.name()).await?;
                 tokio::spawn(renew(client.clone(), node.name().to_owned()));
+                nodes.push(node.name().to_owned());
             }
+            probe::class(&client).await.context("the storage class of probes")?;
+            tokio::spawn(probe::carry_out(client.clone()));
+            configs.insert(cluster.name().to_owned(), config.clone());
             agents.insert(cluster.name().to_owned(), Client::try_from(config)?);
             clients.insert(cluster.name().to_owned(), client);
         }
-        Ok(Self { agents, clients })
+        let kubeconfigs = world
+            .clusters()
+            .iter()
+            .map(|cluster| (cluster.name().to_owned(), cluster.kubeconfig().to_owned()));
+        Ok(Self { agents, configs, clients, nodes, kubeconfigs: kubeconfigs.collect() })
     }
 
     /// The test's own client.
@@ -77,15 +92,30 @@ impl Clusters {
         self.agents[cluster].clone()
     }
 
-    /// The agent's client with `kill` around it. Connections are shared: a handshake for each command would cost more
-    /// than the command.
-    pub(crate) fn mortal(&self, cluster: &str, kill: &Kill) -> Client {
-        let agent = self.agent(cluster);
-        let send = service_fn(move |request| {
-            let agent = agent.clone();
-            async move { agent.send(request).await }
-        });
-        Client::new(kill.layer(send), "default")
+    /// A client that acts as another user.
+    pub(crate) fn acting_as(&self, cluster: &str, user: &str) -> Result<Client> {
+        let mut config = self.configs[cluster].clone();
+        config.auth_info.impersonate = Some(user.to_owned());
+        Ok(Client::try_from(config)?)
+    }
+
+    /// The agent's client as a process behind `proxy` uses it.
+    pub(crate) fn through(&self, cluster: &str, proxy: &Proxy) -> Client {
+        let (truth, name) = (self.client(cluster), cluster.to_owned());
+        proxy.client(&self.agent(cluster), cluster, move |path| {
+            let (truth, name) = (truth.clone(), name.clone());
+            async move { witness::deletion(&truth, &name, &path).await }
+        })
+    }
+
+    /// The test's own kubeconfig, for a process.
+    pub(crate) fn kubeconfig(&self, cluster: &str) -> &Path {
+        &self.kubeconfigs[cluster]
+    }
+
+    /// Names of all nodes.
+    pub(crate) fn nodes(&self) -> &[String] {
+        &self.nodes
     }
 
     /// Their names.

@@ -16,7 +16,7 @@ use crate::{
     cases::{clear, planned, step},
     clusters::Clusters,
     journey::Verb,
-    kill::Kill,
+    proxy::Proxy,
     workload::{IMAGE, Shape},
 };
 
@@ -36,13 +36,13 @@ pub(crate) async fn pulled(clusters: &Clusters) -> Result<()> {
     let first = journey.carry_out(clusters.agent("west"), Verb::PrepareTarget).await;
     first.map_err(|stop| anyhow!("{stop:?}"))?;
     // Everything else stands, so what the second run writes are the Jobs.
-    let counted = Kill::never();
-    let again = journey.carry_out(clusters.mortal("west", &counted), Verb::PrepareTarget).await;
+    let counted = Proxy::clear();
+    let again = journey.carry_out(clusters.through("west", &counted), Verb::PrepareTarget).await;
     again.map_err(|stop| anyhow!("{stop:?}"))?;
     ensure!(
-        counted.writes() == NODES,
+        counted.writes().len() == NODES,
         "{} writes, expected a Job for each of {NODES} nodes",
-        counted.writes()
+        counted.writes().len()
     );
     let client = clusters.client("west");
     let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);

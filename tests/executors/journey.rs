@@ -22,7 +22,7 @@ use ferry_proto::agent::v1::{
 use kube::Client;
 use tokio::time::Instant;
 
-use crate::{clock::Clock, clusters::Clusters, workload};
+use crate::{clock::Clock, clusters::Clusters, mirror, probe, workload};
 
 /// Time for one command.
 const COMMAND: Duration = Duration::from_secs(90);
@@ -38,6 +38,8 @@ pub(crate) enum Verb {
     HoldTarget,
     Release,
     Adopt,
+    Mirror,
+    Unmirror,
     Retire,
     SettleSource,
     SettleTarget,
@@ -49,6 +51,9 @@ pub(crate) enum Verb {
     EndTarget,
     Finish,
     Accept,
+    ProbeMake,
+    ProbeRead,
+    ProbeRemove,
 }
 
 /// What the ordinal in handoff had when it began.
@@ -63,7 +68,7 @@ pub(crate) struct Before {
 }
 
 /// A migration under way.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Journey {
     /// Namespace of the workload.
     pub(crate) namespace: String,
@@ -95,9 +100,24 @@ pub(crate) struct Journey {
     pub(crate) before: Before,
     /// Commands whose evidence was taken: the next one's number follows.
     pub(crate) accepted: u64,
+    /// The scratch disk of a probe.
+    pub(crate) scratch: Option<Manifest>,
 }
 
 impl Journey {
+    /// A probe's: it has no workload.
+    pub(crate) async fn of_probe(clusters: &Clusters, namespace: &str) -> Result<Self> {
+        for cluster in clusters.names() {
+            workload::namespace(&clusters.client(cluster), namespace).await?;
+        }
+        Ok(Self {
+            namespace: namespace.to_owned(),
+            source: "east".to_owned(),
+            target: "west".to_owned(),
+            ..Self::default()
+        })
+    }
+
     /// Describes the workload in `source`, with every ordinal at epoch 1.
     pub(crate) async fn plan(
         clusters: &Clusters,
@@ -110,19 +130,9 @@ impl Journey {
             source: source.to_owned(),
             target: target.to_owned(),
             migration: format!("m-{namespace}-{source}"),
-            epochs: BTreeMap::new(),
-            ordinal: 0,
-            uids: BTreeMap::new(),
-            slices: BTreeMap::new(),
-            volumes: BTreeMap::new(),
-            description: Description::default(),
-            originals: None,
-            node: None,
-            pod_uid: String::new(),
-            before: Before::default(),
-            accepted: 0,
+            ..Self::default()
         };
-        let ctx = journey.context(clusters.client(source), source, 0);
+        let ctx = of(journey.facts("inspect", 0), clusters.client(source), source);
         let report = inspect::source(&ctx, InspectSource::default()).await;
         let Ok(Evidence::SourceReport(report)) = report else { bail!("no description: {report:?}") };
         let description = report.description.context("the source describes nothing")?;
@@ -164,10 +174,22 @@ impl Journey {
 
     /// Where `verb` goes.
     pub(crate) fn cluster(&self, verb: Verb) -> &str {
-        use Verb::{Adopt, EndTarget, Fence, HoldTarget, PrepareTarget, SettleTarget, UnprepareTarget};
+        use Verb::{
+            Adopt, EndTarget, Fence, HoldTarget, Mirror, PrepareTarget, ProbeRead, SettleTarget, Unmirror,
+            UnprepareTarget,
+        };
         let is_target = matches!(
             verb,
-            PrepareTarget | HoldTarget | Adopt | SettleTarget | EndTarget | Fence | UnprepareTarget
+            PrepareTarget
+                | HoldTarget
+                | Adopt
+                | Mirror
+                | Unmirror
+                | SettleTarget
+                | EndTarget
+                | Fence
+                | UnprepareTarget
+                | ProbeRead
         );
         if is_target { &self.target } else { &self.source }
     }
@@ -184,15 +206,12 @@ impl Journey {
         verb: Verb,
         time: Duration,
     ) -> Result<Evidence, Stop> {
-        let epoch = match verb {
-            Verb::PrepareSource | Verb::PrepareTarget | Verb::UnprepareSource | Verb::UnprepareTarget => {
-                self.epochs.values().max().copied().unwrap_or(1)
-            }
-            _ => self.epochs[&self.ordinal],
-        };
-        let mut ctx = self.context(client, self.cluster(verb), epoch);
+        let mut ctx = self.context(client, verb);
         ctx.deadline = Instant::now() + time;
         let _clock = Clock::command(verb);
+        if let Some(mirror) = mirror::of(self, verb) {
+            return mirror::write(&ctx, mirror, time).await;
+        }
         executor::run(&ctx, self.body(verb)).await
     }
 
@@ -230,20 +249,29 @@ impl Journey {
                 self.slices.insert(self.source.clone(), self.before.source.0);
                 self.volumes.insert(self.ordinal, reclaimed.volumes);
             }
-            Evidence::Retired(_) | Evidence::Settled(_) | Evidence::Unprepared(_) | Evidence::Finished(_) => {
-            }
+            Evidence::Probed(probed) if verb == Verb::ProbeMake => self.scratch = probed.volume,
+            Evidence::Retired(_)
+            | Evidence::Settled(_)
+            | Evidence::Unprepared(_)
+            | Evidence::Finished(_)
+            | Evidence::Probed(_) => {}
             other => bail!("{verb:?} gave {other:?}"),
         }
         Ok(())
     }
 
+    /// Where the source's slice starts.
+    fn start(&self) -> u32 {
+        self.slices.get(&self.source).map(|slice| slice.start).unwrap_or_default()
+    }
+
     /// The slice of `cluster` when the handoff's part there is done.
     fn after(&self, cluster: &str) -> Slice {
-        let Slice { start, replicas } = self.slices[cluster];
+        let Slice { start, replicas } = self.slices.get(cluster).copied().unwrap_or_default();
         let k = self.ordinal;
         if cluster == self.source {
             let start = if k == start && replicas > 1 { start + 1 } else { start };
-            Slice { start, replicas: replicas - 1 }
+            Slice { start, replicas: replicas.saturating_sub(1) }
         } else if replicas == 0 {
             Slice { start: k, replicas: 1 }
         } else {
@@ -251,11 +279,14 @@ impl Journey {
         }
     }
 
-    fn body(&self, verb: Verb) -> Body {
+    /// What the controller would send for `verb`.
+    pub(crate) fn body(&self, verb: Verb) -> Body {
         let uid = self.uids.get(self.cluster(verb)).cloned().unwrap_or_default();
         let cluster = self.cluster(verb);
         let (ordinal, from, volumes) =
-            (self.ordinal, self.slices[cluster], || self.volumes[&self.ordinal].clone());
+            (self.ordinal, self.slices.get(cluster).copied().unwrap_or_default(), || {
+                self.volumes.get(&self.ordinal).cloned().unwrap_or_default()
+            });
         let epochs = self.epochs.iter().map(|(&ordinal, &epoch)| OrdinalEpoch { ordinal, epoch }).collect();
         match verb {
             Verb::PrepareSource => {
@@ -263,7 +294,7 @@ impl Journey {
             }
             Verb::PrepareTarget => Body::PrepareTarget(PrepareTarget {
                 description: Some(self.description.clone()),
-                slice: Some(Slice { start: self.slices[&self.source].start, replicas: 0 }),
+                slice: Some(Slice { start: self.start(), replicas: 0 }),
                 epochs,
                 known_uids: self.uids.get(&self.target).cloned().into_iter().collect(),
             }),
@@ -297,15 +328,22 @@ impl Journey {
                 self.undo(verb, uid, epochs)
             }
             Verb::Finish | Verb::Accept => self.finish(verb, uid),
-            Verb::SettleSource | Verb::SettleTarget | Verb::EndSource | Verb::EndTarget => {
-                Body::Settle(Settle {
-                    max_unavailable: u32::from(verb != Verb::EndSource),
-                    last: matches!(verb, Verb::EndSource | Verb::EndTarget),
-                    target: matches!(verb, Verb::SettleTarget | Verb::EndTarget),
-                    originals: self.originals.clone(),
-                    epochs,
-                })
+            Verb::ProbeMake | Verb::ProbeRead | Verb::ProbeRemove => {
+                Body::Probe(probe::command(verb, self.scratch.clone()))
             }
+            // Mirrors are no commands: see `carry_out_within`.
+            Verb::Mirror
+            | Verb::Unmirror
+            | Verb::SettleSource
+            | Verb::SettleTarget
+            | Verb::EndSource
+            | Verb::EndTarget => Body::Settle(Settle {
+                max_unavailable: u32::from(verb != Verb::EndSource),
+                last: matches!(verb, Verb::EndSource | Verb::EndTarget),
+                target: matches!(verb, Verb::SettleTarget | Verb::EndTarget),
+                originals: self.originals.clone(),
+                epochs,
+            }),
         }
     }
 
@@ -355,25 +393,42 @@ impl Journey {
         ids(self.volumes.get(&self.ordinal).map(Vec::as_slice).unwrap_or_default())
     }
 
-    fn context(&self, client: Client, cluster: &str, epoch: u64) -> Context {
-        let id = format!("{}/{}/command/{}", self.migration, self.ordinal, self.accepted + 1);
-        let command = Facts {
-            id: id.clone(),
+    /// What a process is given to carry `verb` out with.
+    pub(crate) fn context(&self, client: Client, verb: Verb) -> Context {
+        let epoch = match verb {
+            Verb::PrepareSource | Verb::PrepareTarget | Verb::UnprepareSource | Verb::UnprepareTarget => {
+                self.epochs.values().max().copied().unwrap_or(1)
+            }
+            _ => self.epochs.get(&self.ordinal).copied().unwrap_or_default(),
+        };
+        let mut facts = self.facts("command", epoch);
+        if matches!(verb, Verb::ProbeMake | Verb::ProbeRead | Verb::ProbeRemove) {
+            facts.workload = probe::name(&self.namespace);
+        }
+        of(facts, client, self.cluster(verb))
+    }
+
+    fn facts(&self, kind: &str, epoch: u64) -> Facts {
+        Facts {
+            id: format!("{}/{}/{kind}/{}", self.migration, self.ordinal, self.accepted + 1),
             epoch,
             generation: 1,
             namespace: self.namespace.clone(),
             workload: workload::NAME.to_owned(),
             migration: self.migration.clone(),
-        };
-        let deadline = Instant::now() + COMMAND;
-        Context {
-            client,
-            cluster: cluster.to_owned(),
-            command,
-            deadline,
-            progress: Queue::default().reporter(&id),
-            watches: Watches::default(),
         }
+    }
+}
+
+/// A process that knows nothing but the command.
+pub(crate) fn of(command: Facts, client: Client, cluster: &str) -> Context {
+    Context {
+        client,
+        cluster: cluster.to_owned(),
+        deadline: Instant::now() + COMMAND,
+        progress: Queue::default().reporter(&command.id),
+        watches: Watches::default(),
+        command,
     }
 }
 

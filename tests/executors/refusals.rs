@@ -1,7 +1,7 @@
 //! What executors refuse or leave unknown, and that they change nothing then (hazards of handoff.md section 8).
 //!
 //! Each test brings a workload to the command in question, makes the world wrong in one way, and expects the refusal or
-//! the unknown that names it. Where the fault can be repaired, it is, and the same command must go through then: a
+//! the unknown that names it. What the guard would refuse is written as the agent, the one who gets past it. Where the fault can be repaired, it is, and the same command must go through then: a
 //! refusal is not the end of a migration.
 
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::{
     cases::{SCRIPT, planned, refused, step, unknown},
     clusters::Clusters,
     journey::{Journey, Verb, ordinals},
-    kill::Kill,
+    proxy::Proxy,
     workload::{self, NAME, Shape, until},
 };
 
@@ -42,8 +42,9 @@ async fn before(clusters: &Clusters, namespace: &str, verb: Verb) -> Result<Jour
     Ok(journey)
 }
 
+/// The claims, written as the agent: the guard would refuse anybody else, and here somebody got past it.
 fn claims(clusters: &Clusters, cluster: &str, journey: &Journey) -> Api<PersistentVolumeClaim> {
-    Api::namespaced(clusters.client(cluster), &journey.namespace)
+    Api::namespaced(clusters.agent(cluster), &journey.namespace)
 }
 
 fn first_claim(journey: &Journey) -> String {
@@ -65,10 +66,10 @@ pub(crate) async fn stale_epoch(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "stale-epoch", Verb::Retire).await?;
     journey.epochs.insert(journey.ordinal, 1);
     for verb in [Verb::HoldSource, Verb::Release, Verb::HoldTarget, Verb::Adopt, Verb::Retire] {
-        let counted = Kill::never();
-        let ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted), verb).await;
+        let counted = Proxy::clear();
+        let ended = journey.carry_out(clusters.through(journey.cluster(verb), &counted), verb).await;
         refused(ended, RefusalCode::StaleEpoch, "of the past")?;
-        ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
+        ensure!(counted.writes().is_empty(), "{verb:?} wrote although it is of the past");
     }
     Ok(())
 }
@@ -78,10 +79,10 @@ pub(crate) async fn late_end(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "late-end", Verb::EndTarget).await?;
     journey.epochs.insert(journey.ordinal, 1);
     for verb in [Verb::SettleTarget, Verb::EndTarget] {
-        let counted = Kill::never();
-        let ended = journey.carry_out(clusters.mortal("west", &counted), verb).await;
+        let counted = Proxy::clear();
+        let ended = journey.carry_out(clusters.through("west", &counted), verb).await;
         refused(ended, RefusalCode::StaleEpoch, "of the past")?;
-        ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
+        ensure!(counted.writes().is_empty(), "{verb:?} wrote although it is of the past");
     }
     Ok(())
 }
@@ -89,7 +90,7 @@ pub(crate) async fn late_end(clusters: &Clusters) -> Result<()> {
 /// H3: a retention policy that somebody put back stops the release before the slice changes.
 pub(crate) async fn retention(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "retention", Verb::Release).await?;
-    let sets: Api<StatefulSet> = Api::namespaced(clusters.client("east"), &journey.namespace);
+    let sets: Api<StatefulSet> = Api::namespaced(clusters.agent("east"), &journey.namespace);
     let retention = |policy: &str| {
         let policy = json!({"whenScaled": policy, "whenDeleted": policy});
         merge(json!({"spec": {"persistentVolumeClaimRetentionPolicy": policy}}))
@@ -143,7 +144,7 @@ pub(crate) async fn finalizer(clusters: &Clusters) -> Result<()> {
 /// I7, H5: a disk whose policy went back to `Delete` keeps its claim.
 pub(crate) async fn policy(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "policy", Verb::Release).await?;
-    let volumes: Api<PersistentVolume> = Api::all(clusters.client("east"));
+    let volumes: Api<PersistentVolume> = Api::all(clusters.agent("east"));
     let volume = first_volume(clusters, &journey).await?;
     let policy = |policy: &str| merge(json!({"spec": {"persistentVolumeReclaimPolicy": policy}}));
     let (params, delete) = policy("Delete");
@@ -160,7 +161,7 @@ pub(crate) async fn policy(clusters: &Clusters) -> Result<()> {
 /// H17: a slice that somebody else changed is not patched over.
 pub(crate) async fn scaled(clusters: &Clusters) -> Result<()> {
     let journey = before(clusters, "scaled", Verb::Release).await?;
-    let sets: Api<StatefulSet> = Api::namespaced(clusters.client("east"), &journey.namespace);
+    let sets: Api<StatefulSet> = Api::namespaced(clusters.agent("east"), &journey.namespace);
     let (params, scale) = merge(json!({"spec": {"replicas": 4}}));
     sets.patch(NAME, &params, &scale).await?;
     let ended = journey.carry_out(clusters.agent("east"), Verb::Release).await;
@@ -186,7 +187,7 @@ pub(crate) async fn name_taken(clusters: &Clusters) -> Result<()> {
     let mut foreign = serde_json::to_value(sets.get(NAME).await?)?;
     foreign["metadata"] = json!({"name": NAME});
     foreign["spec"]["replicas"] = json!(0);
-    workload::create(&west, &journey.namespace, &foreign).await?;
+    workload::create(&clusters.agent("west"), &journey.namespace, &foreign).await?;
     let ended = journey.carry_out(clusters.agent("west"), Verb::PrepareTarget).await;
     refused(ended, RefusalCode::Conflict, "is not of this migration")
 }
@@ -198,7 +199,7 @@ pub(crate) async fn leftover(clusters: &Clusters) -> Result<()> {
     let mut volume: Value = serde_json::from_str(&manifest.json)?;
     volume["metadata"] = json!({"name": "left-over"});
     volume["spec"]["claimRef"] = Value::Null;
-    workload::create(&clusters.client("west"), "", &volume).await?;
+    workload::create(&clusters.agent("west"), "", &volume).await?;
     for verb in [Verb::HoldTarget, Verb::Adopt] {
         let ended = journey.carry_out(clusters.agent("west"), verb).await;
         refused(ended, RefusalCode::Conflict, "left-over")?;

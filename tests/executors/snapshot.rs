@@ -20,7 +20,7 @@ use crate::workload;
 /// Objects by `kind/name`.
 pub(crate) type Snapshot = BTreeMap<String, Value>;
 
-const KINDS: [(&str, &str, &str); 7] = [
+const KINDS: [(&str, &str, &str); 8] = [
     ("apps", "v1", "StatefulSet"),
     ("", "v1", "PersistentVolumeClaim"),
     ("", "v1", "PersistentVolume"),
@@ -28,7 +28,10 @@ const KINDS: [(&str, &str, &str); 7] = [
     ("", "v1", "Service"),
     ("", "v1", "ServiceAccount"),
     ("policy", "v1", "PodDisruptionBudget"),
+    ("discovery.k8s.io", "v1", "EndpointSlice"),
 ];
+/// Who manages the EndpointSlices that count; the others are the cluster's own.
+const MIRRORED: &str = "agent.ferry.dev";
 /// Metadata that changes by itself or with every write.
 const PASSING: [&str; 7] = [
     "uid",
@@ -53,6 +56,8 @@ pub(crate) enum Marks {
     Ignored,
     /// Ferry's annotations count: there was no migration.
     Counted,
+    /// The very objects: uids count, and the epochs that are kept.
+    Exact,
 }
 
 /// What the cluster has of the workload in `namespace` now.
@@ -70,9 +75,12 @@ pub(crate) async fn take(client: &Client, namespace: &str, marks: Marks) -> Resu
             let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let is_elsewhere =
                 kind == "PersistentVolume" && object["spec"]["claimRef"]["namespace"] != namespace;
-            let is_given =
-                name == "kube-root-ca.crt" || name.starts_with("ferry-epochs-") || name == "default";
-            if !is_elsewhere && !is_given {
+            let is_given = name == "kube-root-ca.crt"
+                || name == "default"
+                || (name.starts_with("ferry-epochs-") && marks != Marks::Exact);
+            let is_own = kind == "EndpointSlice"
+                && object["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] != MIRRORED;
+            if !is_elsewhere && !is_given && !is_own {
                 snapshot.insert(format!("{kind}/{name}"), essence(object, marks));
             }
         }
@@ -99,7 +107,8 @@ pub(crate) async fn same(
     .await
 }
 
-fn difference(expected: &Snapshot, found: &Snapshot) -> Option<String> {
+/// The first object in which the two differ, in words.
+pub(crate) fn difference(expected: &Snapshot, found: &Snapshot) -> Option<String> {
     let mut keys: Vec<_> = expected.keys().chain(found.keys()).collect();
     keys.sort();
     keys.dedup();
@@ -111,9 +120,10 @@ fn difference(expected: &Snapshot, found: &Snapshot) -> Option<String> {
 
 fn essence(mut object: Value, marks: Marks) -> Value {
     let is_kept =
-        |key: &str| !BINDING.contains(&key) && (marks == Marks::Counted || !key.starts_with("ferry.dev/"));
+        |key: &str| !BINDING.contains(&key) && (marks != Marks::Ignored || !key.starts_with("ferry.dev/"));
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.retain(|field, _| !PASSING.contains(&field.as_str()));
+        let is_exact = marks == Marks::Exact;
+        metadata.retain(|field, _| (is_exact && field == "uid") || !PASSING.contains(&field.as_str()));
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.retain(|key, _| is_kept(key));
         }

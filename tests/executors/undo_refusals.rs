@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use ferry_agent::outcome::Evidence;
 use ferry_proto::agent::v1::{Finished, RefusalCode};
-use futures::{StreamExt, TryStreamExt, future::ready, stream};
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
@@ -26,23 +25,24 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    cases::{self, SCRIPT, clear, planned, refused, step, twice, unknown},
+    cases::{SCRIPT, clear, planned, refused, step, twice, unknown},
     clusters::Clusters,
     journey::{Journey, Verb, ordinals},
-    kill::{Kill, Side},
+    proxy::{Fault, Proxy},
     witness,
     workload::{self, NAME, Shape, until},
 };
 
 /// Time for a command that is expected to run out of it.
 const SHORT: Duration = Duration::from_secs(6);
-/// Writes of a command that are tried as kill points of the ending.
-const POINTS: usize = 3;
-/// Workloads at once.
-const AT_ONCE: usize = 3;
 
 /// A workload whose last ordinal is about to go through `verb`.
-async fn before(clusters: &Clusters, namespace: &str, replicas: u32, verb: Verb) -> Result<Journey> {
+pub(crate) async fn before(
+    clusters: &Clusters,
+    namespace: &str,
+    replicas: u32,
+    verb: Verb,
+) -> Result<Journey> {
     let mut journey = planned(clusters, namespace, Shape { replicas, parallel: false }).await?;
     for step_of in SCRIPT.into_iter().take_while(|before| *before != verb) {
         if step_of == Verb::HoldSource {
@@ -54,8 +54,9 @@ async fn before(clusters: &Clusters, namespace: &str, replicas: u32, verb: Verb)
     Ok(journey)
 }
 
-fn claims(clusters: &Clusters, cluster: &str, journey: &Journey) -> Api<PersistentVolumeClaim> {
-    Api::namespaced(clusters.client(cluster), &journey.namespace)
+/// The claims, written as the agent: the guard would refuse anybody else, and here somebody got past it.
+pub(crate) fn claims(clusters: &Clusters, cluster: &str, journey: &Journey) -> Api<PersistentVolumeClaim> {
+    Api::namespaced(clusters.agent(cluster), &journey.namespace)
 }
 
 /// After step 12 the way back is a handoff: the source has no PersistentVolume to reclaim.
@@ -81,7 +82,7 @@ pub(crate) async fn foreign(clusters: &Clusters) -> Result<()> {
             "resources": {"requests": {"storage": "16Mi"}},
         },
     });
-    workload::create(&clusters.client("west"), &journey.namespace, &claim).await?;
+    workload::create(&clusters.agent("west"), &journey.namespace, &claim).await?;
     journey.withdraw();
     let ended = journey.carry_out(clusters.agent("west"), Verb::Fence).await;
     refused(ended, RefusalCode::Conflict, "It may hold data")?;
@@ -138,10 +139,10 @@ pub(crate) async fn stale(clusters: &Clusters) -> Result<()> {
     }
     journey.epochs.insert(journey.ordinal, adopted);
     for verb in [Verb::Release, Verb::Adopt, Verb::Retire, Verb::Fence, Verb::Reclaim] {
-        let counted = Kill::never();
-        let ended = journey.carry_out(clusters.mortal(journey.cluster(verb), &counted), verb).await;
+        let counted = Proxy::clear();
+        let ended = journey.carry_out(clusters.through(journey.cluster(verb), &counted), verb).await;
         refused(ended, RefusalCode::StaleEpoch, "of the past")?;
-        ensure!(counted.writes() == 0, "{verb:?} wrote although it is of the past");
+        ensure!(counted.writes().is_empty(), "{verb:?} wrote although it is of the past");
     }
     clear(clusters, "undo-stale").await
 }
@@ -179,7 +180,8 @@ pub(crate) async fn used(clusters: &Clusters) -> Result<()> {
 pub(crate) async fn resized(clusters: &Clusters) -> Result<()> {
     let mut journey = before(clusters, "resized", 1, Verb::HoldSource).await?;
     journey.begin(ordinals(journey.slices["east"]).start);
-    let (claims, name) = (claims(clusters, "east", &journey), format!("data-{NAME}-{}", journey.ordinal));
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(clusters.client("east"), &journey.namespace);
+    let name = format!("data-{NAME}-{}", journey.ordinal);
     let condition = |list: Value| Patch::Merge(json!({"status": {"conditions": list}}));
     let resizing = json!([{"type": "FileSystemResizePending", "status": "True"}]);
     claims.patch_status(&name, &PatchParams::default(), &condition(resizing)).await?;
@@ -201,8 +203,8 @@ pub(crate) async fn late_settlement(clusters: &Clusters) -> Result<()> {
 
 async fn late(clusters: &Clusters, namespace: &str, is_same: bool) -> Result<()> {
     let mut journey = before(clusters, namespace, 3, Verb::SettleSource).await?;
-    let (kill, paused) = (Kill::at(2, Side::Paused), journey.clone());
-    let client = clusters.mortal("east", &kill);
+    let (kill, paused) = (Proxy::at(2, Fault::Stopped), journey.clone());
+    let client = clusters.through("east", &kill);
     let task = tokio::spawn(async move { paused.carry_out(client, Verb::SettleSource).await });
     kill.reached().await;
     journey.accepted += 1;
@@ -221,27 +223,15 @@ async fn late(clusters: &Clusters, namespace: &str, is_same: bool) -> Result<()>
 
 /// The source's end: killed at each write and repeated, accepted later, also by a new process.
 pub(crate) async fn finished(clusters: &Clusters) -> Result<()> {
-    stream::iter(0..POINTS * 2)
-        .map(|point| finished_at(clusters, point))
-        .buffered(AT_ONCE)
-        .try_for_each(|()| ready(Ok(())))
-        .await
-}
-
-async fn finished_at(clusters: &Clusters, point: usize) -> Result<()> {
-    let (number, side) = (point / 2 + 1, if point.is_multiple_of(2) { Side::Before } else { Side::After });
-    let namespace = format!("finished-{point}");
-    let mut journey = ended(clusters, &namespace).await?;
-    cases::kill(clusters, &mut journey, Verb::Finish, Kill::at(number, side)).await?;
+    let mut journey = ended(clusters, "finished").await?;
     let found = finish(clusters, &mut journey, Verb::Finish).await?;
     ensure!(found.stateful_set_gone && !found.accepted && found.tombstones.len() == 2, "{found:?}");
     ensure!(found.pvs.is_empty() && found.claims.is_empty() && found.pods.is_empty(), "{found:?}");
-    cases::kill(clusters, &mut journey, Verb::Accept, Kill::at(number, side)).await?;
     let found = finish(clusters, &mut journey, Verb::Accept).await?;
     ensure!(found.accepted && found.tombstones.is_empty() && found.by_hand.is_empty(), "{found:?}");
     let claims = claims(clusters, "east", &journey);
     ensure!(claims.list(&ListParams::default()).await?.items.is_empty(), "claims are left");
-    clear(clusters, &namespace).await
+    clear(clusters, "finished").await
 }
 
 /// Who makes the set anew is named, and the tombstones stay then, accepted or not.
@@ -254,7 +244,7 @@ pub(crate) async fn recreated(clusters: &Clusters) -> Result<()> {
     twice(clusters, &mut journey, Verb::Finish).await?;
     set["apiVersion"] = json!("apps/v1");
     set["kind"] = json!("StatefulSet");
-    workload::create(&clusters.client("east"), &journey.namespace, &set).await?;
+    workload::create(&clusters.agent("east"), &journey.namespace, &set).await?;
     let found = finish(clusters, &mut journey, Verb::Accept).await?;
     ensure!(!found.stateful_set_gone && !found.accepted, "{found:?}");
     ensure!(found.recreated_by.contains("Argo CD") && found.tombstones.len() == 2, "{found:?}");

@@ -11,12 +11,13 @@ use ferry_agent::outcome::Evidence;
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
-        core::v1::{PersistentVolume, PersistentVolumeClaim},
+        core::v1::{PersistentVolume, PersistentVolumeClaim, Pod},
         policy::v1::PodDisruptionBudget,
+        storage::v1::VolumeAttachment,
     },
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{Api, Client, ResourceExt, api::ListParams};
 use serde_json::{Value, json};
 
 use crate::{clusters::Clusters, journey::Journey, workload::NAME};
@@ -66,6 +67,57 @@ pub(crate) async fn look(clusters: &Clusters, journey: &Journey, retained: bool)
     Ok(())
 }
 
+/// What is wrong with the deletion of the object at `path`, as the cluster is right before it: a claim goes when no pod
+/// names it and its disk is `Retain` and attached nowhere, a PersistentVolume moreover when nothing is bound to it. The
+/// disk of a probe alone may be deleted.
+pub(crate) async fn deletion(client: &Client, cluster: &str, path: &str) -> Option<String> {
+    let mut parts = path.rsplit('/');
+    let (name, kind, namespace) = (parts.next()?, parts.next()?, parts.next()?);
+    let wrong = match kind {
+        "persistentvolumeclaims" => claim_goes(client, namespace, name).await,
+        "persistentvolumes" => volume_goes(client, name, true).await,
+        _ => return None,
+    };
+    let wrong = wrong.err()?;
+    Some(format!("{path} is deleted in {cluster}, and {wrong:#}"))
+}
+
+async fn claim_goes(client: &Client, namespace: &str, name: &str) -> Result<()> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+    let Some(claim) = claims.get_opt(name).await? else { return Ok(()) };
+    let volume = claim.spec.as_ref().and_then(|spec| spec.volume_name.clone()).unwrap_or_default();
+    if volume.is_empty() || claim.labels().contains_key("ferry.dev/tombstone") {
+        return Ok(());
+    }
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    for pod in pods.list(&ListParams::default()).await? {
+        let of = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+        let mut claims = of.filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        ensure!(!claims.any(|of| of.claim_name == name), "pod {} names the claim", pod.name_any());
+    }
+    volume_goes(client, &volume, false).await
+}
+
+async fn volume_goes(client: &Client, name: &str, is_itself: bool) -> Result<()> {
+    let volumes: Api<PersistentVolume> = Api::all(client.clone());
+    let Some(volume) = volumes.get_opt(name).await? else { return Ok(()) };
+    let policy = volume.spec.as_ref().and_then(|spec| spec.persistent_volume_reclaim_policy.clone());
+    let is_scratch = volume.labels().contains_key("ferry.dev/probe");
+    ensure!(is_scratch || policy.as_deref() == Some("Retain"), "volume {name} is {policy:?}");
+    if is_itself && let Some(claim) = volume.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) {
+        let (of, named) = (claim.namespace.as_deref().unwrap_or_default(), claim.name.as_deref());
+        let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), of);
+        let found = claims.get_opt(named.unwrap_or_default()).await?.and_then(|claim| claim.uid());
+        ensure!(found.is_none() || found != claim.uid, "volume {name} is bound to a claim");
+    }
+    let attachments: Api<VolumeAttachment> = Api::all(client.clone());
+    for attachment in attachments.list(&ListParams::default()).await? {
+        let of = attachment.spec.source.persistent_volume_name.as_deref();
+        ensure!(of != Some(name), "volume {name} is attached to {}", attachment.spec.node_name);
+    }
+    Ok(())
+}
+
 /// Handle and claim's uid of a volume.
 fn bound(volume: &PersistentVolume) -> Option<(String, String)> {
     let spec = volume.spec.as_ref()?;
@@ -85,6 +137,7 @@ pub(crate) fn essence(evidence: &Evidence) -> String {
         Evidence::Released(released) => pairs(&mut released.volumes),
         Evidence::Adopted(adopted) => pairs(&mut adopted.volumes),
         Evidence::Reclaimed(reclaimed) => pairs(&mut reclaimed.volumes),
+        Evidence::Probed(probed) => probed.volume.as_mut().into_iter().collect(),
         Evidence::Fenced(fenced) => {
             // What was found is said once.
             fenced.nothing_found = true;

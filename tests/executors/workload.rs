@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::api::{apps::v1::StatefulSet, core::v1::Namespace};
+use k8s_openapi::api::{
+    admissionregistration::v1::ValidatingAdmissionPolicyBinding, apps::v1::StatefulSet, core::v1::Namespace,
+};
 use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, PostParams},
@@ -50,12 +52,33 @@ pub(crate) async fn deploy(client: &Client, namespace: &str, shape: Shape) -> Re
     .await
 }
 
-/// Deletes the workload's namespace, and with it its pods: their disks leave the nodes, which hold a bounded number.
+/// Creates the namespace alone.
+pub(crate) async fn namespace(client: &Client, namespace: &str) -> Result<()> {
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+    create(client, namespace, &object).await.map(drop)
+}
+
+/// Deletes the workload's namespace, and with it its pods: their disks leave the nodes, which hold a bounded number. A
+/// guard that stands would refuse that, so it goes first, as a person breaks it; it holds on for a moment.
 pub(crate) async fn clear(client: &Client, namespace: &str) -> Result<()> {
+    unguard(client, namespace).await?;
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    match namespaces.delete(namespace, &DeleteParams::default()).await {
+    until(&format!("namespace {namespace} to be deleted"), async || {
+        match namespaces.delete(namespace, &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Some(())),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
+            other => Ok(Some(other.map(drop)?)),
+        }
+    })
+    .await
+}
+
+/// Deletes what binds the workload's guard, as a person who breaks it does.
+pub(crate) async fn unguard(client: &Client, namespace: &str) -> Result<()> {
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    match bindings.delete(&format!("ferry-guard.{namespace}.{NAME}"), &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-        other => other.map(drop).with_context(|| format!("cannot delete namespace {namespace}")),
+        other => other.map(drop).context("cannot delete the guard's binding"),
     }
 }
 

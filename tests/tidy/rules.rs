@@ -4,7 +4,9 @@
 //! a known line. To add one: write the function beside its like, add it here, plant a violation. To drop one is a
 //! change of the style that everybody should see: it has a commit of its own.
 
-use super::{arrows, bans, budgets, committed, documentation, findings, house::House, links};
+use super::{
+    arrows, bans, budgets, committed, documentation, findings, hazards, house::House, links, mutants,
+};
 
 /// One rule.
 pub(crate) struct Rule {
@@ -42,5 +44,7 @@ pub(crate) const RULES: &[Rule] = &[
     committed::PLACES,
     committed::HOSTS,
     findings::FINDING_CODES,
+    hazards::HAZARD_TESTS,
     links::LINKS,
+    mutants::MUTANTS,
 ];

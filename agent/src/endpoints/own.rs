@@ -135,7 +135,7 @@ impl Own {
         let (shared, namespace) = (Arc::downgrade(&self.0), namespace.to_owned());
         into.tasks.spawn(follow(
             self.0.client.clone(),
-            Source { what, path, labels, revival: self.0.revival.clone() },
+            Source { what, path, labels, revival: self.0.revival.clone(), optional: false },
             status,
             move |change| changed(&shared, &namespace, |tables| fold(tables, change)),
         ));

@@ -40,7 +40,7 @@ fn tables() -> Tables {
 }
 
 #[test]
-fn readiness_is_the_pods_and_conditions_are_the_slices() {
+fn h21_readiness_is_the_pods_and_conditions_are_the_slices() {
     let report = build("db", "etcd", &tables());
     assert!(report.service_exists);
     assert_eq!(report.address_type, "IPv4");

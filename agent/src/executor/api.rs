@@ -11,6 +11,7 @@
 
 use std::{fmt, future::Future};
 
+use ferry_proto::agent::v1::RefusalCode;
 use kube::core::{
     Request,
     params::{DeleteParams, GetParams, ListParams, PostParams, Preconditions},
@@ -23,6 +24,7 @@ use crate::{
     context::Context,
     limits,
     outcome::{Class, Stop, classify, said},
+    progress::hold,
 };
 
 /// Who the API server says wrote a field.
@@ -93,6 +95,21 @@ pub(crate) const NAMESPACE: Kind = Kind::new("v1", "Namespace", "namespaces", fa
 pub(crate) const JOB: Kind = Kind::new("batch/v1", "Job", "jobs", true);
 /// Event, as the kubelet and the scheduler write it.
 pub(crate) const EVENT: Kind = Kind::new("v1", "Event", "events", true);
+
+/// ValidatingAdmissionPolicy.
+pub(crate) const POLICY: Kind = Kind::new(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicy",
+    "validatingadmissionpolicies",
+    false,
+);
+/// ValidatingAdmissionPolicyBinding.
+pub(crate) const BINDING: Kind = Kind::new(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    false,
+);
 
 /// One object's address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -226,6 +243,51 @@ pub(crate) async fn create(ctx: &Context, key: &Key, body: &Value) -> Halted<Wri
     write(ctx, "creating", key, key.path().create(&params, body.to_string().into_bytes())).await
 }
 
+/// Asks whether `body` would be created: what the API server said if admission or permissions refuse it.
+pub(crate) async fn rehearse(ctx: &Context, key: &Key, body: &Value) -> Halted<Option<String>> {
+    let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.into()) };
+    let said = write(ctx, "rehearsing", key, key.path().create(&params, body.to_string().into_bytes())).await;
+    match said {
+        Ok(Written::Unfit(message)) => Ok(Some(message)),
+        Ok(_) => Ok(None),
+        Err(Halt::Stop(Stop::Refused { code: RefusalCode::Denied, message, .. })) => Ok(Some(message)),
+        Err(halt) => Err(halt),
+    }
+}
+
+/// Who this agent is to the API server: its user name.
+pub(crate) async fn who(ctx: &Context) -> Result<String, Stop> {
+    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}).to_string();
+    let answer: Value = ctx
+        .read("who this agent is", || async {
+            // A question, and said to be one: nothing is kept of it in any case.
+            let params = PostParams { dry_run: true, ..PostParams::default() };
+            let request = Request::new("/apis/authentication.k8s.io/v1/selfsubjectreviews");
+            let request =
+                request.create(&params, review.clone().into_bytes()).map_err(kube::Error::BuildRequest)?;
+            match send::<Value>(ctx, request).await {
+                // Before Kubernetes 1.28, which has no guards either.
+                Err(error) if classify(&error) == Class::Missing => Ok(Value::Null),
+                other => other,
+            }
+        })
+        .await?;
+    Ok(object::text(&answer, "/status/userInfo/username").to_owned())
+}
+
+/// Whether the API server knows that kind.
+pub(crate) async fn is_served(ctx: &Context, kind: Kind) -> Result<bool, Stop> {
+    ctx.read(format!("whether {} are served", kind.plural), || async {
+        let request = Request::new(kind.path("")).list(&ListParams::default().limit(1));
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        match send::<Value>(ctx, request).await {
+            Err(error) if classify(&error) == Class::Missing => Ok(false),
+            other => other.map(|_| true),
+        }
+    })
+    .await
+}
+
 /// Replaces the object by `body`, which carries the resourceVersion it was read with.
 pub(crate) async fn replace(ctx: &Context, key: &Key, body: &Value) -> Halted<Written> {
     let params = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };
@@ -286,6 +348,7 @@ async fn write(
     request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
 ) -> Halted<Written> {
     let request = request.map_err(|error| Stop::from(kube::Error::BuildRequest(error)))?;
+    hold::at_write(verb, key.kind.plural).await;
     let error = match send(ctx, request).await {
         Ok(object) => return Ok(Written::Done(object)),
         Err(error) => error,

@@ -6,8 +6,9 @@
 //!
 //! A share has no epoch of its own. So the command that sets it is kept with the epochs and named on the budget; the
 //! number is looked at between the reading of the budget and the patch, which tests what was read: a command that was
-//! overtaken gives nothing back late.
+//! overtaken gives nothing back late. A share is looked at once more after it was written: one that came late is put back.
 
+use ferry_proto::agent::v1::RefusalCode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::{Selector, SelectorExt};
 use serde_json::{Map, Value, json};
@@ -114,7 +115,28 @@ pub(crate) async fn limit(
         budget,
         &[(ORIGINAL, original.as_str()), (EPOCH, &epoch), (COMMAND, &ctx.command.id)],
     ));
-    api::amend(ctx, &key(ctx, budget), budget, changes).await
+    let now = api::amend(ctx, &key(ctx, budget), budget, changes).await?;
+    match epochs::latest(ctx, fence).await {
+        Ok(()) => Ok(now),
+        Err(past @ Stop::Refused { code: RefusalCode::StaleEpoch, .. }) => {
+            put_back(ctx, &now, budget).await?;
+            Err(past.into())
+        }
+        Err(stop) => Err(stop.into()),
+    }
+}
+
+/// Makes the budget what it was before a share that came late: who took the command back in between found nothing to
+/// write to, and so could not make the write fail.
+async fn put_back(ctx: &Context, now: &Value, before: &Value) -> Halted<()> {
+    let mut changes = write_amount(now, &amounts(before));
+    for mark in [ORIGINAL, EPOCH, COMMAND] {
+        changes.extend(match object::annotation(before, mark) {
+            Some(value) => object::annotate(now, &[(mark, value)]),
+            None => object::unannotate(now, &[mark]),
+        });
+    }
+    api::amend(ctx, &key(ctx, now), now, changes).await.map(drop)
 }
 
 /// Gives the original back; nothing to do if it was never replaced.

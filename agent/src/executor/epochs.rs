@@ -2,8 +2,9 @@
 //!
 //! `data` maps each ordinal to the highest epoch that this cluster has accepted for it, and `generation` to the
 //! ledger's restore generation (H18); `command` names the latest command that set what has no epoch of its own (the
-//! PodDisruptionBudget): commands of one migration are numbered; `budget` notes which PodDisruptionBudget the last hold
-//! of the migration found. The object is changed by compare-and-swap only: a PUT with the resourceVersion that was read.
+//! PodDisruptionBudget): commands of one migration are numbered; `past` names the migrations that others have followed
+//! here, whose epochs may be as high as theirs; `budget` notes which PodDisruptionBudget the last hold of the migration
+//! found. The object is changed by compare-and-swap only: a PUT with the resourceVersion that was read.
 //! A command of a lower epoch or generation is of the past and is refused for good (I5). Every executor that writes
 //! keeps its epoch here first; the writes themselves carry the epoch, so a process that was paused after this check
 //! still fails at the API server.
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     context::{Context, Facts},
+    limits,
     outcome::Stop,
 };
 
@@ -26,6 +28,8 @@ pub const PREFIX: &str = "ferry-epochs-";
 pub const GENERATION: &str = "generation";
 /// Key of the latest numbered command in its data: `<generation> <migration> <number>`.
 pub const COMMAND: &str = "command";
+/// Key of the ids of earlier migrations in its data, the last ones, with a space between.
+pub const PAST: &str = "past";
 /// Key of the name of the PodDisruptionBudget that the last hold found; empty if there was none.
 pub const BUDGET: &str = "budget";
 
@@ -188,8 +192,21 @@ fn done(key: &Key, written: Written) -> Halted<()> {
 fn number(ctx: &Context, data: &mut Map<String, Value>) {
     let Facts { id, generation, migration, .. } = &ctx.command;
     if let Some(number) = number_of(id).filter(|_| !migration.is_empty()) {
+        follow(data, migration);
         data.insert(COMMAND.into(), format!("{generation} {migration} {number}").into());
     }
+}
+
+/// Notes the migration that this one follows, if it is another: a process of it that was paused looks again when its
+/// write has failed, and would find no later number of its own.
+fn follow(data: &mut Map<String, Value>, migration: &str) {
+    let words = |key: &str| data.get(key).and_then(Value::as_str).unwrap_or_default().split(' ');
+    let Some(before) = words(COMMAND).nth(1).filter(|before| *before != migration) else { return };
+    let mut past: Vec<_> = words(PAST).filter(|known| !known.is_empty() && *known != before).collect();
+    past.push(before);
+    let first = past.len().saturating_sub(limits::MIGRATIONS_PAST);
+    let past = past[first..].join(" ");
+    data.insert(PAST.into(), past.into());
 }
 
 /// The number at the end of a command's id.
@@ -197,8 +214,16 @@ fn number_of(id: &str) -> Option<u64> {
     id.rsplit_once('/')?.1.parse().ok()
 }
 
-/// Whether a later command of the same migration and generation is kept; others do not compare.
+/// Whether another migration has followed, or a later command of the same migration and generation is kept; others do
+/// not compare.
 fn overtaken(key: &Key, kept: &Map<String, Value>, command: &Facts) -> Result<(), Stop> {
+    let mut past = kept.get(PAST).and_then(Value::as_str).unwrap_or_default().split(' ');
+    if !command.migration.is_empty() && past.any(|migration| migration == command.migration) {
+        return Err(Stop::stale_epoch(format!(
+            "{key} keeps that another migration has followed {}; this is a command of it, of the past",
+            command.migration
+        )));
+    }
     let mut kept = kept.get(COMMAND).and_then(Value::as_str).unwrap_or_default().split(' ');
     let (generation, migration, latest) = (kept.next(), kept.next(), kept.next());
     let is_same = generation.and_then(|text| text.parse().ok()) == Some(command.generation)

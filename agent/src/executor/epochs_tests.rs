@@ -60,3 +60,26 @@ fn an_earlier_command_of_the_same_migration_is_of_the_past() {
     let other = Facts { migration: "other".to_owned(), ..command("other/-/settle/1", 1) };
     assert!(overtaken(&key, &data, &other).is_ok(), "another migration");
 }
+
+#[test]
+fn a_migration_that_another_has_followed_is_of_the_past() {
+    let key = key();
+    let mut kept = data(json!({COMMAND: "1 m 7"}));
+    follow(&mut kept, "m");
+    assert!(overtaken(&key, &kept, &command("m/-/unprepare/7", 1)).is_ok());
+    follow(&mut kept, "next");
+    assert!(overtaken(&key, &kept, &command("m/-/unprepare/7", 1)).is_err());
+    let next = Facts { migration: "next".to_owned(), ..command("next/-/hold/1", 1) };
+    assert!(overtaken(&key, &kept, &next).is_ok());
+}
+
+#[test]
+fn only_the_last_migrations_are_kept() {
+    let mut kept = Map::new();
+    for number in 0..=limits::MIGRATIONS_PAST {
+        kept.insert(COMMAND.into(), format!("1 m{number} 1").into());
+        follow(&mut kept, "next");
+    }
+    let past: Vec<_> = kept[PAST].as_str().unwrap().split(' ').collect();
+    assert_eq!((past.len(), past[0]), (limits::MIGRATIONS_PAST, "m1"));
+}

@@ -4,7 +4,7 @@
 //! was read; then its name is watched for as long as the command says, because a GitOps sync or an operator that makes
 //! it anew would start an EMPTY database under the same name. Then everything of the workload is looked for. Only with
 //! `accept`, and only if nobody made the set anew, the tombstones go, each as it was read and of no later epoch than the
-//! ledger's. Nothing else is deleted; the epochs stay.
+//! ledger's, and the guard after them. Nothing else is deleted; the epochs stay.
 //!
 //! The command may be sent again at any time, with `accept` later: it finds its work done and looks again.
 
@@ -20,7 +20,7 @@ use super::{
     tombstone::{self, Standing},
     wait::Wait,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{context::Context, guard, outcome::Stop};
 
 const STEP: u32 = 0;
 /// Marks that say which tool keeps an object, by where they are.
@@ -50,6 +50,7 @@ pub(super) async fn run(ctx: &Context, command: &Finish) -> Halted<Finished> {
     look(ctx, command, &mut finished).await?;
     if command.accept && finished.stateful_set_gone {
         bury(ctx, command, &mut finished).await?;
+        guard::remove(ctx).await?;
         finished.accepted = true;
     }
     finished.by_hand = by_hand(ctx, command, &finished);

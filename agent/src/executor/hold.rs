@@ -19,12 +19,20 @@ use tokio::time::Instant;
 
 use super::{
     api::{self, Halted, Key, NODE, POD, VOLUME},
-    budget, epochs, forget, node, object, stateful_set,
+    budget, epochs, forget, node, object,
+    slice_patch::SLICE,
+    stateful_set,
     tombstone::{self, Standing},
     volumes::Recorded,
     wait::Wait,
 };
-use crate::{context::Context, inventory::quantity, limits, outcome::Stop};
+use crate::{
+    context::Context,
+    guard::{self, Contents, blame},
+    inventory::quantity,
+    limits,
+    outcome::Stop,
+};
 
 const BUDGET_STEP: u32 = 2;
 const CHECK_STEP: u32 = 3;
@@ -38,10 +46,12 @@ pub(super) async fn run(ctx: &Context, command: &Hold) -> Halted<Held> {
     let fence = [(command.ordinal, ctx.command.epoch)];
     let found = async {
         let set = stateful_set::read(ctx, &command.stateful_set_uid).await?;
-        Ok(budget::find(ctx, &set).await?)
+        let budget = budget::find(ctx, &set).await?;
+        Ok((set, budget))
     };
-    let (kept, found) = try_join(epochs::keep_command(ctx, &fence), found).await?;
+    let (kept, (set, found)) = try_join(epochs::keep_command(ctx, &fence), found).await?;
     epochs::note_budget(ctx, &kept, &fence, found.as_ref().map_or("", object::name)).await?;
+    guard(ctx, command, &set, found.as_ref()).await?;
     ctx.progress
         .started(BUDGET_STEP, format!("holding the PodDisruptionBudget at {}", command.max_unavailable))
         .await;
@@ -54,6 +64,19 @@ pub(super) async fn run(ctx: &Context, command: &Hold) -> Halted<Held> {
     let held = checked(ctx, command).await?;
     ctx.progress.done(CHECK_STEP, "everything is as it was planned");
     Ok(held)
+}
+
+/// The guard stands: one that somebody took away since the preparation is put up again.
+async fn guard(ctx: &Context, command: &Hold, set: &Value, budget: Option<&Value>) -> Halted<()> {
+    let mut contents = Contents::default();
+    contents.budgets.extend(budget.map(|budget| object::name(budget).to_owned()));
+    for ordinal in stateful_set::ordinals(object::slice(set)).chain([command.ordinal]) {
+        contents.pods.insert(stateful_set::pod_name(&ctx.command.workload, ordinal));
+        contents.claims.extend(stateful_set::claim_names(set, ordinal));
+    }
+    command.volumes.iter().for_each(|id| contents.add_disk(id));
+    guard::stand(ctx, BUDGET_STEP, contents).await?;
+    Ok(())
 }
 
 /// Looks until every check passes, for a bounded time.
@@ -87,10 +110,12 @@ async fn look(ctx: &Context, command: &Hold) -> Halted<Look> {
     let found = object::slice(&set);
     if !object::same_slice(&found, &expected) {
         return Err(Stop::conflict(format!(
-            "{} runs {}, the ledger says {}: somebody else scaled it. Put its slice back and keep the other writer away",
+            "{} runs {}, the ledger says {}: somebody else scaled it{}. Put its slice back and keep the other writer \
+             away",
             stateful_set::key(ctx),
             object::slice_text(&found),
-            object::slice_text(&expected)
+            object::slice_text(&expected),
+            blame::writer(&set, &SLICE)
         ))
         .into());
     }
@@ -163,7 +188,8 @@ fn unavailable(set: &Value, pods: &[Value]) -> Option<String> {
         let found = object::label(pod, "controller-revision-hash").unwrap_or_default();
         if found != revision {
             return Some(format!(
-                "the rollout to end: pod {name} is of revision {found}, the set's is {revision}"
+                "the rollout to end: pod {name} is of revision {found}, the set's is {revision}{}",
+                blame::writer(set, &["template"])
             ));
         }
     }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 mod adopt;
-mod api;
+pub(crate) mod api;
 pub(crate) mod budget;
 mod dependencies;
 pub mod epochs;
@@ -27,7 +27,7 @@ mod finish;
 mod forget;
 mod hold;
 mod node;
-mod object;
+pub(crate) mod object;
 mod originals;
 mod prepare_source;
 mod prepare_target;

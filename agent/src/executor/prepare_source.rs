@@ -3,9 +3,10 @@
 //! Preconditions: the StatefulSet of the plan, with the slice of the plan (no rollout is judged here, the plan did);
 //! every claim of the slice Bound to a CSI volume; no owner of a claim but the set and its pods.
 //!
-//! Order: epochs kept; then ONE patch of the set that records the originals and makes retention Retain/Retain and
+//! Order: epochs kept; the guard, enforced; then ONE patch of the set that records the originals and makes retention Retain/Retain and
 //! `ordinals.start` explicit; then, when the set's controller has seen it, every PersistentVolume `Retain` and the
-//! owner references off the claims (H3, H4, H5); then all of it read back. A repetition finds its work done and only
+//! owner references off the claims (H3, H4, H5); then all of it read back. Whether the command is of the past is asked
+//! before each: a process that was paused makes at most one object `Retain` after preparation was taken back. A repetition finds its work done and only
 //! reads. Undo: `Settle` with `last`, on whichever cluster has the workload then.
 
 use ferry_proto::agent::v1::{OrdinalVolumes, PrepareSource, SourcePrepared};
@@ -21,7 +22,11 @@ use super::{
     volumes::{self, RECLAIM},
     wait::Wait,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{
+    context::Context,
+    guard::{self, Contents},
+    outcome::Stop,
+};
 
 const STEP: u32 = 0;
 const RETENTION: &str = "/spec/persistentVolumeClaimRetentionPolicy";
@@ -41,14 +46,18 @@ pub(super) async fn run(ctx: &Context, command: &PrepareSource) -> Halted<Source
     epochs::begin(ctx, &kept).await?;
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
     let bound = claims(ctx, &set).await?;
+    guard(ctx, &set, &bound).await?;
     protect_set(ctx, &set, &bound, epoch).await?;
     observed(ctx, command).await?;
     for Bound { ordinal, claim, volume } in &bound {
         let epoch = kept.iter().find(|(k, _)| k == ordinal).map_or(epoch, |(_, epoch)| *epoch);
+        epochs::latest(ctx, &kept).await?;
         volumes::set_policy(ctx, volume, "Retain", epoch).await?;
+        epochs::latest(ctx, &kept).await?;
         disown(ctx, claim, object::uid(&set), epoch).await?;
     }
     let prepared = read_back(ctx, command).await?;
+    epochs::latest(ctx, &kept).await?;
     ctx.progress.done(STEP, format!("{} claims and their disks are Retain, read back", bound.len()));
     Ok(prepared)
 }
@@ -101,6 +110,20 @@ async fn claims(ctx: &Context, set: &Value) -> Result<Vec<Bound>, Stop> {
         }
     }
     Ok(bound)
+}
+
+/// Nobody else changes the workload from here on.
+async fn guard(ctx: &Context, set: &Value, bound: &[Bound]) -> Halted<()> {
+    let mut contents = Contents::default();
+    for Bound { ordinal, claim, volume } in bound {
+        contents.pods.insert(stateful_set::pod_name(&ctx.command.workload, *ordinal));
+        contents.claims.insert(object::name(claim).to_owned());
+        contents.volumes.insert(object::name(volume).to_owned());
+        contents.add_disk(&object::volume_id(volume));
+    }
+    contents.budgets.extend(budget::find(ctx, set).await?.iter().map(|found| object::name(found).to_owned()));
+    guard::stand(ctx, STEP, contents).await?;
+    Ok(())
 }
 
 /// One patch: the originals, and what they make safe to change.

@@ -5,19 +5,27 @@
 //! plan saw (empty, unless an earlier migration moved a part) and the identical template as this API server defaults
 //! it (H15).
 //!
-//! Order: namespace; epochs kept; dependencies; a tombstone for every ordinal; then, and only then, the StatefulSet
-//! with an empty slice (H13): a set that somebody scales up by mistake meets the tombstones.
+//! Order: namespace; epochs kept; the guard, enforced; dependencies; a tombstone for every ordinal; then, and only then,
+//! the StatefulSet with an empty slice (H13): a set that somebody scales up by mistake meets the tombstones. Nothing that
+//! is made here collides with anything, so whether the command is of the past is asked before each: a process that was
+//! paused makes one object at most after its preparation was taken back.
 
-use ferry_proto::agent::v1::{PrepareTarget, Slice, TargetPrepared};
+use ferry_proto::agent::v1::{Description, PrepareTarget, Slice, TargetPrepared};
 use serde_json::{Value, json};
 
 use super::{
     api::{self, Halt, Halted, Key, Written},
     dependencies, epochs,
     object::{self, EPOCH, MADE_BY},
-    pull, stateful_set, tombstone, travel,
+    pull,
+    slice_patch::SLICE,
+    stateful_set, tombstone, travel,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{
+    context::Context,
+    guard::{self, Contents, blame},
+    outcome::Stop,
+};
 
 const STEP: u32 = 0;
 /// What must be equal besides the template; the first two are immutable.
@@ -41,23 +49,44 @@ pub(super) async fn run(ctx: &Context, command: &PrepareTarget) -> Halted<Target
     let epoch = kept.iter().map(|(_, epoch)| *epoch).max().unwrap_or(ctx.command.epoch);
     dependencies::namespace(ctx).await?;
     epochs::begin(ctx, &kept).await?;
+    guard::stand(ctx, STEP, guarded(ctx, description, &source, &kept)).await?;
     for dependency in &description.dependencies {
         let recorded = object::parse(Some(dependency), &format!("{} {}", dependency.kind, dependency.name))?;
+        epochs::latest(ctx, &kept).await?;
         dependencies::place(ctx, &recorded, epoch).await?;
     }
     for (ordinal, epoch) in &kept {
         for name in stateful_set::claim_names(&source, *ordinal) {
+            epochs::latest(ctx, &kept).await?;
             tombstone::place(ctx, STEP, &name, *epoch).await?;
         }
     }
+    epochs::latest(ctx, &kept).await?;
     let set = place(ctx, command, &source, slice, epoch).await?;
     let stands = object::slice_text(&object::slice(&set));
     let mut done = format!("{key} stands with {stands} and {} ordinals' tombstones", kept.len());
     if let Some(images) = pull::run(ctx, STEP, &set).await? {
         done = format!("{done}; {images}");
     }
+    epochs::latest(ctx, &kept).await?;
     ctx.progress.done(STEP, done);
     Ok(TargetPrepared { stateful_set_uid: object::uid(&set).to_owned(), slice: Some(object::slice(&set)) })
+}
+
+/// What nobody else makes or changes here from now on: nothing of it need exist yet.
+fn guarded(ctx: &Context, description: &Description, source: &Value, kept: &[(u32, u64)]) -> Contents {
+    let mut contents = Contents::default();
+    for (ordinal, _) in kept {
+        contents.pods.insert(stateful_set::pod_name(&ctx.command.workload, *ordinal));
+        contents.claims.extend(stateful_set::claim_names(source, *ordinal));
+    }
+    for claimed in description.ordinals.iter().flat_map(|of| &of.volumes) {
+        contents.add_claimed(claimed);
+    }
+    if !description.disruption_budget.is_empty() {
+        contents.budgets.insert(description.disruption_budget.clone());
+    }
+    contents
 }
 
 /// Our StatefulSet, made or found; with an epoch annotation and an explicit start, which slice patches test.
@@ -111,14 +140,16 @@ fn expected(key: &Key, found: &Value, slice: &Slice) -> Result<(), Stop> {
     }
     Err(Stop::conflict(if slice.replicas == 0 {
         format!(
-            "{key} runs {} here ({pods} pods), expected an empty slice. Scale it to 0 once its pods are not needed",
-            object::slice_text(&runs)
+            "{key} runs {} here ({pods} pods), expected an empty slice{}. Scale it to 0 once its pods are not needed",
+            object::slice_text(&runs),
+            blame::writer(found, &SLICE)
         )
     } else {
         format!(
-            "{key} runs {} here, expected {}: somebody scaled it since the plan was made. Plan again",
+            "{key} runs {} here, expected {}: somebody scaled it since the plan was made{}. Plan again",
             object::slice_text(&runs),
-            object::slice_text(slice)
+            object::slice_text(slice),
+            blame::writer(found, &SLICE)
         )
     }))
 }
@@ -168,10 +199,12 @@ async fn identical(ctx: &Context, wanted: &Value, found: &Value) -> Halted<()> {
     let shape = SHAPE
         .iter()
         .find_map(|path| travel::first_difference((*path).into(), &at(wanted, path), &at(found, path)));
+    let set = found;
     let Some((path, wanted, found)) = template.or(shape) else { return Ok(()) };
     Err(Stop::conflict(format!(
-        "{key} here differs from the source's at {path}: found {found}, expected {wanted}. Make it the same, or delete \
-         the empty set here with --cascade=orphan and let Ferry make it"
+        "{key} here differs from the source's at {path}: found {found}, expected {wanted}{}. Make it the same, or \
+         delete the empty set here with --cascade=orphan and let Ferry make it",
+        blame::writer(set, &["template"])
     ))
     .into())
 }

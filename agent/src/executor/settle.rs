@@ -5,7 +5,8 @@
 //! says: what is given back late would be taken from under a later handoff (I5). That is looked at again after what is
 //! to be changed was read, and before it is. A workload without a PodDisruptionBudget has nothing to give back. Between
 //! ordinals the budget gets this cluster's share. With `last` on the target, what the source recorded is restored: reclaim
-//! policies of the disks that are here, the retention policy, the budget. The record travels in the command, so an
+//! policies of the disks that are here, the retention policy, the budget; and the guard goes, if the whole workload is
+//! here. The record travels in the command, so an
 //! interrupted settlement is repeated whole. On the source nothing is restored: `Delete` would be a trap there.
 
 use ferry_proto::agent::v1::{Settle, Settled};
@@ -22,7 +23,7 @@ use super::{
     tombstone, volumes,
     wait::Wait,
 };
-use crate::{context::Context, limits, outcome::Stop};
+use crate::{context::Context, guard, limits, outcome::Stop};
 
 const STEP: u32 = 13;
 const RETENTION: &str = "/spec/persistentVolumeClaimRetentionPolicy";
@@ -85,6 +86,11 @@ async fn restore(
     observed(ctx).await?;
     if let Some(found) = budget::noted(ctx, set, kept).await? {
         budget::restore(ctx, &found, known).await?;
+    }
+    // A workload of which a part runs elsewhere must not be scaled here either.
+    let slice = object::slice(set);
+    if known.iter().all(|(ordinal, _)| stateful_set::ordinals(slice).any(|here| here == *ordinal)) {
+        guard::remove(ctx).await?;
     }
     Ok(())
 }

@@ -15,7 +15,10 @@ use super::{
     object::{self, EPOCH},
     stateful_set::{self, HANDOFF},
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{context::Context, guard::blame, outcome::Stop};
+
+/// Fields of the spec that say which ordinals a set runs.
+pub(crate) const SLICE: [&str; 2] = ["replicas", "ordinals"];
 
 /// One ordinal into the slice of a set, or out of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,12 +73,13 @@ pub(crate) fn side(set: &Value, change: &Change) -> Result<Side, Stop> {
         Ok(Side::Before)
     } else {
         Err(Stop::conflict(format!(
-            "StatefulSet {} runs {}, expected {} (or {} when the step is done): somebody else scaled it. Put its slice \
-             back and keep the other writer away",
+            "StatefulSet {} runs {}, expected {} (or {} when the step is done): somebody else scaled it{}. Put its \
+             slice back and keep the other writer away",
             object::name(set),
             object::slice_text(&found),
             object::slice_text(from),
-            object::slice_text(to)
+            object::slice_text(to),
+            blame::writer(set, &SLICE)
         )))
     }
 }

@@ -18,7 +18,7 @@ fn slice(start: u32, replicas: u32) -> Slice {
 }
 
 #[test]
-fn tests_what_it_was_decided_on_and_changes_both_at_once() {
+fn h01_both_change_in_one_patch_that_tests_what_it_was_decided_on() {
     let operations = operations(&set(), &slice(2, 2), 5, &json!({"ordinal": 4})).unwrap();
     let tests: Vec<_> =
         operations.iter().filter(|op| op["op"] == "test").map(|op| op["path"].clone()).collect();

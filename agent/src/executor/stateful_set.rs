@@ -15,7 +15,7 @@ use super::{
     tombstone::held_by,
     wait::Wait,
 };
-use crate::{context::Context, limits, outcome::Stop};
+use crate::{context::Context, guard::blame, limits, outcome::Stop};
 
 /// Annotation in which a slice patch records what it was made for: what a new process needs to resume.
 pub(crate) const HANDOFF: &str = "ferry.dev/handoff";
@@ -38,8 +38,9 @@ pub(crate) async fn read(ctx: &Context, uid: &str) -> Result<Value, Stop> {
     };
     if object::uid(&set) != uid {
         return Err(Stop::conflict(format!(
-            "{key} has uid {}, expected {uid}: it was deleted and made again. Plan again",
-            object::uid(&set)
+            "{key} has uid {}, expected {uid}: it was deleted and made again{}. Plan again",
+            object::uid(&set),
+            blame::writer(&set, &[])
         )));
     }
     if object::is_ending(&set) {

@@ -12,7 +12,7 @@ use super::{
     object::{self, EPOCH, FERRY, MADE_BY, MANAGED_BY},
     wait::Wait,
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{context::Context, guard::blame, outcome::Stop};
 
 /// Label of every tombstone; its value is `true`.
 pub const LABEL: &str = "ferry.dev/tombstone";
@@ -61,9 +61,10 @@ pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> H
             }
             Standing::Real(claim) => {
                 return Err(Stop::conflict(format!(
-                    "{key} (uid {}) stands where the tombstone belongs; it may hold data. Look at it, then delete or \
+                    "{key} (uid {}{}) stands where the tombstone belongs; it may hold data. Look at it, then delete or \
                      rename it",
-                    object::uid(&claim)
+                    object::uid(&claim),
+                    blame::writer(&claim, &[])
                 ))
                 .into());
             }

@@ -34,7 +34,7 @@ fn recorded_volume() -> Value {
 }
 
 #[test]
-fn the_volume_is_the_same_disk_reserved_by_name() {
+fn h06_the_volume_is_the_same_disk_reserved_by_name() {
     let classes = HashMap::from([("fast".to_owned(), "schnell".to_owned())]);
     let copy = volume(&recorded_volume(), "shop", "data-etcd-2", &classes, 4);
     let mut expected = recorded_volume()["spec"].clone();
@@ -61,7 +61,19 @@ fn the_volume_is_the_same_disk_reserved_by_name() {
 }
 
 #[test]
-fn the_claim_loses_the_binders_annotations_and_keeps_its_size() {
+fn h07_the_volume_names_the_claim_and_the_claim_names_the_volume() {
+    let recorded =
+        json!({"metadata": {"name": "data-etcd-2", "namespace": "shop"}, "spec": {"volumeName": "pv-1"}});
+    let claim = claim(&recorded, "shop", "pv-1", &HashMap::new(), 4);
+    let volume = volume(&recorded_volume(), "shop", "data-etcd-2", &HashMap::new(), 4);
+    assert_eq!(claim["spec"]["volumeName"], volume["metadata"]["name"]);
+    for field in ["namespace", "name"] {
+        assert_eq!(volume["spec"]["claimRef"][field], claim["metadata"][field], "{field}");
+    }
+}
+
+#[test]
+fn h08_the_claim_loses_the_binders_annotations_and_keeps_its_size() {
     let recorded = json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {

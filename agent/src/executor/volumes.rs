@@ -11,7 +11,7 @@ use super::{
     api::{self, Halted, Key, VOLUME},
     object::{self, EPOCH},
 };
-use crate::{context::Context, outcome::Stop};
+use crate::{context::Context, guard::blame, outcome::Stop};
 
 /// Path of the reclaim policy.
 pub(crate) const RECLAIM: &str = "/spec/persistentVolumeReclaimPolicy";
@@ -118,8 +118,9 @@ pub(crate) fn is_retained(ctx: &Context, recorded: &Recorded, volume: &Value) ->
         return Ok(());
     }
     Err(Stop::conflict(format!(
-        "{} has the reclaim policy {policy}, expected Retain: a deletion would destroy the disk. Set it to Retain",
-        recorded.key(ctx)
+        "{} has the reclaim policy {policy}, expected Retain{}: a deletion would destroy the disk. Set it to Retain",
+        recorded.key(ctx),
+        blame::writer(volume, &["persistentVolumeReclaimPolicy"])
     )))
 }
 

@@ -42,7 +42,7 @@ fn percentages_are_of_the_replicas_asked_for_not_of_the_pods_there_are() {
 }
 
 #[test]
-fn a_budget_over_two_sets_is_resolved_over_both() {
+fn h16_a_budget_over_two_sets_is_resolved_over_both() {
     let mut facts = source();
     let mut other = set();
     other["metadata"]["name"] = "db-zone-b".into();

@@ -39,6 +39,8 @@ pub(crate) struct Server {
     pub version: String,
     /// Answer to the dry run of a StatefulSet with `ordinals.start` 1.
     pub ordinals: OrdinalsProbe,
+    /// Whether it serves ValidatingAdmissionPolicies, of which a guard is made.
+    pub has_policies: bool,
 }
 
 /// What became of `ordinals.start` in a server-side dry run.

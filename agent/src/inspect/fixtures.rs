@@ -32,7 +32,7 @@ pub(crate) fn seen<T: DeserializeOwned>(json: Value) -> Seen<T> {
 }
 
 pub(crate) fn server() -> Server {
-    Server { version: "v1.37.2".to_owned(), ordinals: OrdinalsProbe::Kept }
+    Server { version: "v1.37.2".to_owned(), ordinals: OrdinalsProbe::Kept, has_policies: true }
 }
 
 pub(crate) fn set() -> Value {

@@ -3,13 +3,13 @@
 //! A slice that starts anywhere but at 0 exists since Kubernetes 1.27 (KEP-3335). An older API server, or one with
 //! the feature gate off, drops the field without a word (H2): the StatefulSet controller would then run ordinals from
 //! 0 on, in both clusters. So the version alone is not believed; a StatefulSet is dry-run and read back, on both
-//! sides.
+//! sides. What a guard is made of came later; a cluster without it is warned of.
 
 use ferry_proto::agent::v1::Finding;
 
 use super::{
     facts::{OrdinalsProbe, Server},
-    finding::refuse,
+    finding::{refuse, warn},
 };
 
 /// The first version with `spec.ordinals` on by default.
@@ -54,6 +54,16 @@ pub(crate) fn check(server: &Server) -> Vec<Finding> {
             "Let the agent create StatefulSets as deploy/ grants it, and exempt dry runs of StatefulSet \
              ferry-ordinals-probe from the policy that refused.",
         )),
+    }
+    if !server.has_policies {
+        findings.push(warn(
+            "K1-no-guard",
+            subject,
+            "no ValidatingAdmissionPolicy in admissionregistration.k8s.io/v1",
+            "Kubernetes 1.30 or newer, whose API server refuses what others do to a workload that moves",
+            "Go on without a guard (tombstones and epochs hold all the same, and who changes the workload pauses the \
+             migration), or upgrade this cluster.",
+        ));
     }
     findings
 }

@@ -30,7 +30,16 @@ fn versions_are_read_with_vendors_suffixes() {
 }
 
 #[test]
-fn a_cluster_that_drops_ordinals_is_refused_whatever_its_version() {
+fn a_cluster_without_policies_is_warned_of() {
+    let mut server = server();
+    server.has_policies = false;
+    let findings = check(&server);
+    assert_eq!(codes(&findings), ["K1-no-guard"]);
+    assert_eq!(findings[0].severity(), ferry_proto::agent::v1::Severity::Warn);
+}
+
+#[test]
+fn h02_a_cluster_that_drops_ordinals_is_refused_whatever_its_version() {
     let mut server = server();
     server.ordinals = OrdinalsProbe::Dropped;
     refused(&check(&server), "K1-ordinals-dropped");

@@ -79,7 +79,7 @@ fn a_volume_is_refused_by_handle_and_by_name() {
 }
 
 #[test]
-fn a_service_passes_if_it_says_the_same() {
+fn h29_a_service_passes_if_it_says_the_same() {
     let mut alike = service();
     alike["metadata"]["uid"] = "elsewhere".into();
     alike["spec"]["ports"][0]["nodePort"] = 8.into();
@@ -109,7 +109,7 @@ fn a_budget_is_compared_by_what_it_was_before_it_was_held() {
 }
 
 #[test]
-fn endpoints_of_others_are_refused_and_mirrored_ones_are_not() {
+fn h29_endpoints_of_others_are_refused_and_mirrored_ones_are_not() {
     let slice = |manager: &str| {
         typed(json!({
             "metadata": {

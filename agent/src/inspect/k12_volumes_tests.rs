@@ -135,7 +135,7 @@ fn two_attachments_of_one_volume_are_refused() {
 }
 
 #[test]
-fn snapshots_of_its_claims_are_listed_and_unready_ones_refused() {
+fn h34_snapshots_of_its_claims_are_listed_and_unready_ones_refused() {
     let listed = check(&with_snapshot(true));
     assert_eq!(codes(&listed), ["K12-snapshot"]);
     assert_eq!(listed[0].severity(), Severity::Note);

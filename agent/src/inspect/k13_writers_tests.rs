@@ -54,7 +54,7 @@ fn a_set_that_only_people_write_passes() {
 }
 
 #[test]
-fn each_writer_is_refused_by_its_trace() {
+fn h17_each_writer_is_refused_by_its_trace() {
     refused(
         &with(|set| {
             set["metadata"]["ownerReferences"] = json!([

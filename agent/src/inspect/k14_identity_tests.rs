@@ -12,7 +12,7 @@ fn a_workload_without_identity_of_its_own_passes() {
 }
 
 #[test]
-fn a_role_in_a_cloud_is_named() {
+fn h28_a_role_in_a_cloud_is_named() {
     let mut facts = source();
     let account = |annotations| seen(json!({"metadata": {"name": "runner", "annotations": annotations}}));
     facts.service_account = Some(account(json!({"mine": "kept"})));
@@ -24,7 +24,7 @@ fn a_role_in_a_cloud_is_named() {
 }
 
 #[test]
-fn tokens_for_others_and_issued_identities_are_named() {
+fn h28_tokens_for_others_and_issued_identities_are_named() {
     let mut changed = set();
     changed["spec"]["template"]["spec"]["volumes"] = json!([
         {"name": "own", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}},
@@ -35,7 +35,7 @@ fn tokens_for_others_and_issued_identities_are_named() {
 }
 
 #[test]
-fn a_certificate_for_names_of_the_cluster_is_named() {
+fn h28_a_certificate_for_names_of_the_cluster_is_named() {
     let mut facts = source();
     let names = |text: &str| Optional::Read(vec![("cert-manager.io/alt-names".to_owned(), text.to_owned())]);
     facts.secrets.insert("db-tls".into(), names("db.shop.svc,db-0.db.shop.svc"));

@@ -35,7 +35,7 @@ fn leases_of_others_pass() {
 }
 
 #[test]
-fn a_lease_held_by_a_replica_is_refused_unless_a_person_says_otherwise() {
+fn h30_a_lease_held_by_a_replica_is_refused_unless_a_person_says_otherwise() {
     for holder in ["db-0", "db-1_4f2c", "db-2.db.shop"] {
         assert_eq!(refused(&check(&with_lease(holder, "db")), "K14-leader").subject, "Lease/db-leader");
     }
@@ -61,7 +61,7 @@ fn a_leader_written_on_a_config_map_is_found() {
 }
 
 #[test]
-fn what_a_program_of_the_workloads_name_wrote_is_listed() {
+fn h30_what_a_program_of_the_workloads_name_wrote_is_listed() {
     let findings = check(&with_lease("somebody", "db"));
     assert_eq!(codes(&findings), ["K14-leader-possible"]);
     assert_eq!(findings[0].severity(), Severity::Note);

@@ -36,7 +36,7 @@ fn no_policy_and_a_policy_of_others_pass() {
 }
 
 #[test]
-fn replicas_that_admit_each_other_by_label_are_cut_apart() {
+fn h26_replicas_that_admit_each_other_by_label_are_cut_apart() {
     let findings = judged(&[from(json!([{"podSelector": {"matchLabels": {"app": "db"}}}]))]);
     assert_eq!(codes(&findings), ["K14-policy-peers"]);
     assert_eq!(findings[0].severity(), Severity::Refuse);
@@ -53,7 +53,7 @@ fn clients_admitted_by_label_warn() {
 }
 
 #[test]
-fn an_address_block_over_the_other_cluster_admits_it_from_any_policy() {
+fn h26_an_address_block_over_the_other_cluster_admits_it_from_any_policy() {
     let by_label = from(json!([{"podSelector": {}}]));
     let block = |cidr: &str, except: Value| from(json!([{"ipBlock": {"cidr": cidr, "except": except}}]));
     assert!(judged(&[by_label.clone(), block("10.0.0.0/8", json!([]))]).is_empty());

@@ -5,7 +5,7 @@ use super::check;
 use crate::inspect::fixtures::{codes, set, source, source_of};
 
 #[test]
-fn rules_between_pods_are_named_with_how_long_they_weaken() {
+fn h27_rules_between_pods_are_named_with_how_long_they_weaken() {
     assert!(check(&source()).is_empty());
     let mut changed = set();
     let term = json!({"topologyKey": "zone", "labelSelector": {}});

@@ -31,7 +31,7 @@ fn a_node_that_is_not_ready_or_unknown_is_refused() {
 }
 
 #[test]
-fn an_out_of_service_node_is_refused_even_if_ready() {
+fn h11_an_out_of_service_node_is_refused_even_if_ready() {
     let facts = with(|node| {
         node["spec"]["taints"] = json!([{"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}]);
     });

@@ -36,13 +36,14 @@ use super::{
     shape::Shape,
     template::References,
 };
-use crate::{context::Context, limits, outcome::Stop};
+use crate::{context::Context, executor::api, limits, outcome::Stop};
 
 /// The API server of this cluster.
 pub(crate) async fn server(ctx: &Context, namespace: &str) -> Result<Server, Stop> {
     let version = async { ctx.read("the API server's version", || ctx.client.apiserver_version()).await };
-    let (version, ordinals) = try_join!(version, dry_run::ordinals(ctx, namespace))?;
-    Ok(Server { version: version.git_version, ordinals })
+    let (version, ordinals, has_policies) =
+        try_join!(version, dry_run::ordinals(ctx, namespace), api::is_served(ctx, api::POLICY))?;
+    Ok(Server { version: version.git_version, ordinals, has_policies })
 }
 
 /// Everything about the command's workload; nothing if the StatefulSet does not exist.

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use ferry_proto::agent::v1::{Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Slice, Workload};
+use ferry_proto::agent::v1::{
+    GuardFault, Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Slice, Workload,
+};
 
 use super::{Tables, ordinal_of, split, trim};
 use crate::limits;
@@ -27,7 +29,17 @@ pub(crate) fn inventory(tables: &Tables) -> (Inventory, Option<String>) {
             volumes.len()
         )
     });
-    (Inventory { revision: 0, workloads, volumes }, left_out)
+    (Inventory { revision: 0, workloads, volumes, guard_faults: guard_faults(tables) }, left_out)
+}
+
+fn guard_faults(tables: &Tables) -> Vec<GuardFault> {
+    let faults = tables.faults.iter().take(limits::GUARD_FAULTS);
+    faults
+        .map(|((namespace, name), message)| GuardFault {
+            workload: Some(Workload { namespace: namespace.clone(), name: name.clone() }),
+            message: message.clone(),
+        })
+        .collect()
 }
 
 /// How many of `messages` fit into `room` bytes, which they are taken off.

@@ -1,14 +1,14 @@
 //! What the cluster holds, as far as the ledger and the resync need it: reported, never acted on.
 //!
-//! Six watches are folded into tables of small values ([`trim`]); [`build`] joins them into the wire's `Inventory`.
+//! Eight watches are folded into tables of small values ([`trim`]); [`build`] joins them into the wire's `Inventory`.
 //! Kept are StatefulSets, the volumes and claims whose names end in an ordinal, attachments by volume, nodes by
-//! readiness and pod network, and the epochs that the cluster keeps. A report may be stale by [`Inventory::lag`];
+//! readiness and pod network, the epochs that the cluster keeps, and what is wrong with the guards that stand. A report may be stale by [`Inventory::lag`];
 //! executors read the API server themselves.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,12 @@ use ipnet::IpNet;
 use kube::Client;
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::watch::{Change, Revival, Source, Status, Watched, follow, table::Table};
+use crate::{
+    guard::watch as guard,
+    limits,
+    outcome::said,
+    watch::{Change, Revival, Source, Status, Watched, follow, table::Table},
+};
 
 pub mod build;
 pub mod quantity;
@@ -34,6 +39,11 @@ pub(crate) struct Tables {
     pub(crate) attachments: Table<trim::Attachment>,
     pub(crate) nodes: Table<trim::Node>,
     pub(crate) epochs: Table<trim::Epochs>,
+    pub(crate) guards: guard::Standing,
+    pub(crate) policies: Table<String>,
+    pub(crate) bindings: Table<String>,
+    /// What is wrong with a guard, by the workload's namespace and name.
+    pub(crate) faults: BTreeMap<(String, String), String>,
 }
 
 /// What the cluster holds.
@@ -61,8 +71,15 @@ impl Inventory {
     /// Begins to watch; the watches end with the last clone.
     pub fn follow(client: &Client, revival: &Revival) -> Self {
         Self(Arc::new_cyclic(|shared| {
-            let mut feeds =
-                Feeds { client, revival, shared: shared.clone(), tasks: JoinSet::new(), watches: Vec::new() };
+            let mut feeds = Feeds {
+                client,
+                revival,
+                shared: shared.clone(),
+                changed: watch::Sender::new(0),
+                optional: false,
+                tasks: JoinSet::new(),
+                watches: Vec::new(),
+            };
             feeds.add("StatefulSets", "/apis/apps/v1/statefulsets", None, |tables, change| {
                 tables.sets.fold(change, trim::set)
             });
@@ -81,11 +98,27 @@ impl Inventory {
             feeds.add("Nodes", "/api/v1/nodes", None, |tables, change| tables.nodes.fold(change, trim::node));
             let ours = Some("app.kubernetes.io/managed-by=ferry");
             feeds.add("ConfigMaps", "/api/v1/configmaps", ours, |tables, change| {
-                tables.epochs.fold(change, trim::epochs)
+                let guarded = tables.guards.fold(&change);
+                tables.epochs.fold(change, trim::epochs) || guarded
             });
+            let group = "/apis/admissionregistration.k8s.io/v1";
+            feeds.optional = true;
+            feeds.add(
+                "ValidatingAdmissionPolicies",
+                &format!("{group}/validatingadmissionpolicies"),
+                ours,
+                |tables, change| tables.policies.fold(change, trim::admission),
+            );
+            feeds.add(
+                "ValidatingAdmissionPolicyBindings",
+                &format!("{group}/validatingadmissionpolicybindings"),
+                ours,
+                |tables, change| tables.bindings.fold(change, trim::admission),
+            );
+            feeds.tasks.spawn(look_after_guards(client.clone(), shared.clone(), feeds.changed.subscribe()));
             Shared {
                 tables: Mutex::default(),
-                changed: watch::Sender::new(0),
+                changed: feeds.changed,
                 revision: AtomicU64::new(0),
                 watches: feeds.watches,
                 _tasks: feeds.tasks,
@@ -152,6 +185,16 @@ impl Inventory {
 }
 
 impl Shared {
+    /// Guards that are not as they were put up, as far as the watches tell.
+    fn suspects(&self) -> Vec<guard::Guard> {
+        let tables = self.lock();
+        if !tables.policies.is_complete() || !tables.bindings.is_complete() {
+            return Vec::new();
+        }
+        let version = |table: &'_ Table<String>, name: &str| table.at(name).cloned();
+        tables.guards.suspects(|name| version(&tables.policies, name), |name| version(&tables.bindings, name))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,7 +203,10 @@ impl Shared {
 struct Feeds<'a> {
     client: &'a Client,
     revival: &'a Revival,
-    shared: std::sync::Weak<Shared>,
+    shared: Weak<Shared>,
+    changed: watch::Sender<u64>,
+    /// Whether what is added from now on may be unknown to the API server.
+    optional: bool,
     tasks: JoinSet<()>,
     watches: Vec<Status>,
 }
@@ -176,13 +222,44 @@ impl Feeds<'_> {
         let status = Status::new(what);
         self.watches.push(status.clone());
         let shared = self.shared.clone();
-        let source = Source { what, path: path.to_owned(), labels, revival: self.revival.clone() };
+        let (path, optional) = (path.to_owned(), self.optional);
+        let source = Source { what, path, labels, revival: self.revival.clone(), optional };
         self.tasks.spawn(follow(self.client.clone(), source, status, move |change| {
             let Some(shared) = shared.upgrade() else { return };
             if fold(&mut shared.lock(), change) {
                 shared.changed.send_modify(|changes| *changes += 1);
             }
         }));
+    }
+}
+
+/// Keeps the faults of guards: what watches make suspect is read again whenever anything changes.
+async fn look_after_guards(client: Client, shared: Weak<Shared>, mut changed: watch::Receiver<u64>) {
+    while changed.changed().await.is_ok() {
+        let Some(suspects) = shared.upgrade().map(|shared| shared.suspects()) else { return };
+        let mut faults = BTreeMap::new();
+        for guard in suspects {
+            let fault = loop {
+                match guard::verify(&client, &guard).await {
+                    Ok(fault) => break fault,
+                    Err(error) => {
+                        tracing::warn!(error = said(&error), "a guard cannot be read; tried again");
+                        tokio::time::sleep(limits::READ_RETRY_MOST).await;
+                    }
+                }
+            };
+            if let Some(fault) = fault {
+                faults.insert((guard.namespace, guard.workload), fault);
+            }
+        }
+        let Some(shared) = shared.upgrade() else { return };
+        if std::mem::replace(&mut shared.lock().faults, faults.clone()) == faults {
+            continue;
+        }
+        for ((namespace, workload), fault) in &faults {
+            tracing::warn!(namespace, workload, fault, "somebody else changed a guard");
+        }
+        shared.changed.send_modify(|changes| *changes += 1);
     }
 }
 

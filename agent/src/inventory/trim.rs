@@ -169,3 +169,9 @@ pub(crate) fn epochs(object: object::ConfigMap) -> (String, Option<Epochs>) {
     });
     (key, epochs)
 }
+
+/// A policy or a binding: its version, as guards note it.
+pub(crate) fn admission(object: object::Admission) -> (String, Option<String>) {
+    let version = format!("{}/{}", object.metadata.uid, object.metadata.generation);
+    (object.metadata.name, Some(version))
+}

@@ -2,8 +2,9 @@
 //!
 //! With the cargo feature `hold-points` and the environment variable `FERRY_HOLD_DIR`: if the file `step-<N>` exists
 //! in that directory when step N begins, `step-<N>.reached` is written beside it and the step waits until `step-<N>`
-//! is removed. N is 5 to 12, or `prepare` for preparation; the undo of step N has `undo-<N>` instead. Without the feature these functions do nothing, and are
-//! all that is left of it.
+//! is removed. N is 5 to 12, or `prepare` for preparation; the undo of step N has `undo-<N>` instead. An executor also
+//! waits right before a write, when everything it looks at has been looked at: `write-<verb>-<resource>`, such as
+//! `write-changing-statefulsets`. Without the feature these functions do nothing, and are all that is left of it.
 
 /// Holds before a mirror is written, as step 11, while an ordinal is with the target ([`handed_over`]): before that
 /// mirrors are written too, and are no step.
@@ -37,6 +38,14 @@ pub async fn at_undo(step: u32) {
     held::at_point(&if step == 0 { "undo-prepare".to_owned() } else { format!("undo-{step}") }).await;
     #[cfg(not(feature = "hold-points"))]
     let _ = step;
+}
+
+/// Holds right before a write; `verb` is `creating`, `replacing`, `changing` or `deleting`, `resource` as in paths.
+pub async fn at_write(verb: &str, resource: &str) {
+    #[cfg(feature = "hold-points")]
+    held::at_point(&format!("write-{verb}-{resource}")).await;
+    #[cfg(not(feature = "hold-points"))]
+    let _ = (verb, resource);
 }
 
 #[cfg(feature = "hold-points")]

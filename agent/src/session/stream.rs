@@ -23,7 +23,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
-use super::{Error, Session, WIRE_VERSION, sensible};
+use super::{Dial, Error, Session, WIRE_VERSION, sensible};
 use crate::{
     identity::{channel, tls},
     limits,
@@ -53,7 +53,10 @@ pub(super) async fn run(session: &mut Session) -> Result<Infallible, Error> {
 
 async fn attach(session: &mut Session) -> Result<Stream, Error> {
     let identity = session.identity.borrow_and_update().clone();
-    let channel = channel::connect(&session.controller, tls::mutual(&identity)?).await?;
+    let channel = match session.dial.clone() {
+        Dial::Tls => channel::connect(&session.controller, tls::mutual(&identity)?).await?,
+        Dial::By(dial) => dial().await?,
+    };
     let mut client = AgentServiceClient::new(channel)
         .max_decoding_message_size(limits::HEARD_BYTES)
         .max_encoding_message_size(limits::SAID_BYTES);
@@ -176,6 +179,9 @@ fn digest(inventory: &Inventory) -> u64 {
     }
     for volume in &inventory.volumes {
         volume.encode_to_vec().hash(&mut hasher);
+    }
+    for fault in &inventory.guard_faults {
+        fault.encode_to_vec().hash(&mut hasher);
     }
     hasher.finish()
 }

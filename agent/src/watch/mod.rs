@@ -65,6 +65,8 @@ pub struct Source {
     pub labels: Option<&'static str>,
     /// When watches begin again.
     pub revival: Revival,
+    /// Whether an API server that does not know it has an empty one.
+    pub optional: bool,
 }
 
 /// Makes watches begin again from where they are, all at once: after the API server was away a connection may look
@@ -197,6 +199,12 @@ pub async fn follow<T: Watched>(
                 } else if watching {
                     backoff.pause().await;
                 }
+            }
+            Err(error) if source.optional && classify(&error) == Class::Missing => {
+                fold(Change::Restart);
+                fold(Change::Complete);
+                status.complete();
+                tokio::time::sleep(limits::UNSERVED_PAUSE).await;
             }
             Err(error) => {
                 status.failed(&error);

@@ -22,6 +22,8 @@ pub struct Meta {
     pub uid: String,
     /// `resourceVersion`.
     pub resource_version: String,
+    /// `generation`; 0 for what has none.
+    pub generation: u64,
     /// The labels that matter.
     pub labels: Labels,
     /// The annotations that matter.
@@ -73,7 +75,7 @@ macro_rules! watched {
     )*};
 }
 
-watched!(StatefulSet, Volume, Claim, Attachment, Node, ConfigMap, Service, EndpointSlice, Pod);
+watched!(StatefulSet, Volume, Claim, Attachment, Node, ConfigMap, Service, EndpointSlice, Pod, Admission);
 
 /// `apps/v1` StatefulSet.
 #[derive(Deserialize, Clone, Debug)]
@@ -301,6 +303,13 @@ pub struct ConfigMap {
     /// Data.
     #[serde(default)]
     pub data: BTreeMap<String, String>,
+}
+
+/// `admissionregistration.k8s.io/v1` ValidatingAdmissionPolicy or its binding: only which version of it there is.
+#[derive(Deserialize, Clone, Debug)]
+pub struct Admission {
+    /// Metadata.
+    pub metadata: Meta,
 }
 
 /// `v1` Service.

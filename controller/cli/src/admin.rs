@@ -127,6 +127,8 @@ pub(crate) struct Move {
     pub(crate) storage_classes: BTreeMap<String, String>,
     /// Deadlines by step, in milliseconds.
     pub(crate) deadlines: BTreeMap<u32, u64>,
+    /// What follows when a newcomer is late.
+    pub(crate) on_failure: shape::OnFailure,
 }
 
 /// The admin service on one connection.
@@ -202,6 +204,7 @@ impl Admin {
             to: what.to,
             order: wire::order_of(what.order).into(),
             ordinals: what.ordinals,
+            on_failure: wire::on_failure_of(what.on_failure).into(),
             storage_classes: what.storage_classes.into_iter().collect(),
             deadlines: what
                 .deadlines

@@ -283,9 +283,9 @@ pub(crate) struct Migrate {
     pub(crate) order: Order,
     #[command(flatten)]
     pub(crate) choice: Choice,
-    /// Run the plan with this hash, as `plan` printed it; it has its own ordinals, classes and deadlines
+    /// Run the plan with this hash, as `plan` printed it; it has its own ordinals, classes, deadlines and policy
     #[arg(long, value_name = "HASH", value_parser = parse_hash,
-          conflicts_with_all = ["ordinals", "storage_classes", "deadlines"])]
+          conflicts_with_all = ["ordinals", "storage_classes", "deadlines", "on_failure"])]
     pub(crate) plan: Option<String>,
     /// Do not ask
     #[arg(short, long)]

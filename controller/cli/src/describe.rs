@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     certificate,
     duration::{age, between_ms, elapsed},
-    shape::{AuditRecord, Control, Deadline, Migration, Order, Ordinal, Phase, Step, rfc3339},
+    shape::{AuditRecord, Control, Deadline, Migration, OnFailure, Order, Ordinal, Phase, Step, rfc3339},
     steps, table,
     terminal::{BAD, FAINT, GOOD, Paint, WARN},
 };
@@ -87,8 +87,15 @@ fn head(text: &mut String, migration: &Migration, now: Timestamp, paint: Paint) 
     if !migration.deadlines.is_empty() {
         field("Deadlines", &deadlines(&migration.deadlines))?;
     }
+    if migration.on_failure == OnFailure::Rollback {
+        field("Late", GIVEN_BACK)?;
+    }
     Ok(())
 }
+
+/// What `--on-failure rollback` does, in words.
+pub(crate) const GIVEN_BACK: &str =
+    "a replica that the target does not run by the deadline of claim, start or converge goes back by itself";
 
 /// Deadlines in one line: steps with the same one are named together.
 pub(crate) fn deadlines(deadlines: &[Deadline]) -> String {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::{
     describe,
     duration::{age, between_ms},
-    shape::{Finding, Order, Plan, Severity, rfc3339},
+    shape::{Finding, OnFailure, Order, Plan, Severity, rfc3339},
     table,
     terminal::{BAD, FAINT, GOOD, Paint, TITLE, WARN},
 };
@@ -99,6 +99,9 @@ fn head(text: &mut String, plan: &Plan, paint: Paint) -> fmt::Result {
     }
     if !plan.deadlines.is_empty() {
         writeln!(text, "  Deadlines {}", describe::deadlines(&plan.deadlines))?;
+    }
+    if plan.on_failure == OnFailure::Rollback {
+        writeln!(text, "  Late      {}", describe::GIVEN_BACK)?;
     }
     Ok(())
 }

@@ -61,6 +61,7 @@ pub(crate) fn migration() -> Migration {
         control: None,
         certificate: None,
         deadlines: Vec::new(),
+        on_failure: crate::shape::OnFailure::Pause,
     }
 }
 
@@ -105,6 +106,7 @@ pub(crate) fn plan() -> Plan {
         ],
         storage_classes: std::collections::BTreeMap::new(),
         deadlines: Vec::new(),
+        on_failure: crate::shape::OnFailure::Pause,
         expires_at: None,
     }
 }

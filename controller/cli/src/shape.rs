@@ -15,7 +15,7 @@ pub(crate) use control::{
     AuditPage, AuditRecord, Certificate, Check, CheckReport, Control, StorageDomain, StorageMap,
     StorageProbe, Verdict,
 };
-pub(crate) use plan::{Deadline, Finding, Order, Plan, PlannedVolume, PlannedWrite, Severity};
+pub(crate) use plan::{Deadline, Finding, OnFailure, Order, Plan, PlannedVolume, PlannedWrite, Severity};
 
 /// A list, as `kubectl get -o json` prints one.
 #[derive(Debug, Serialize)]
@@ -192,6 +192,8 @@ pub(crate) struct Migration {
     pub(crate) certificate: Option<Certificate>,
     /// The deadline of each step that has one.
     pub(crate) deadlines: Vec<Deadline>,
+    /// What follows when the target does not run a replica by its deadline.
+    pub(crate) on_failure: OnFailure,
 }
 
 impl Migration {

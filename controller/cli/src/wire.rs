@@ -43,11 +43,27 @@ fn order(value: i32) -> Result<shape::Order, Failure> {
     }
 }
 
+/// A policy on its way to the controller.
+pub(crate) fn on_failure_of(policy: shape::OnFailure) -> pb::OnFailure {
+    match policy {
+        shape::OnFailure::Pause => pb::OnFailure::Pause,
+        shape::OnFailure::Rollback => pb::OnFailure::Rollback,
+    }
+}
+
 /// An order on its way to the controller.
 pub(crate) fn order_of(order: shape::Order) -> pb::Order {
     match order {
         shape::Order::HighestFirst => pb::Order::HighestFirst,
         shape::Order::LowestFirst => pb::Order::LowestFirst,
+    }
+}
+
+fn on_failure(value: i32) -> Result<shape::OnFailure, Failure> {
+    match pb::OnFailure::try_from(value) {
+        Ok(pb::OnFailure::Unspecified | pb::OnFailure::Pause) => Ok(shape::OnFailure::Pause),
+        Ok(pb::OnFailure::Rollback) => Ok(shape::OnFailure::Rollback),
+        Err(_) => Err(not_understood("policy on failure", value)),
     }
 }
 
@@ -142,6 +158,7 @@ pub(crate) fn plan(from: pb::Plan) -> Result<shape::Plan, Failure> {
         writes: from.writes.into_iter().map(planned_write).collect(),
         storage_classes: classes(from.storage_classes),
         deadlines: from.deadlines.into_iter().map(deadline).collect(),
+        on_failure: on_failure(from.on_failure)?,
     })
 }
 
@@ -182,6 +199,7 @@ pub(crate) fn migration(from: pb::Migration) -> Result<shape::Migration, Failure
         control: from.control.map(control::control),
         certificate: from.certificate.map(control::certificate),
         deadlines: from.deadlines.into_iter().map(deadline).collect(),
+        on_failure: on_failure(from.on_failure)?,
     })
 }
 

@@ -6,7 +6,7 @@ fn control_characters_from_a_cluster_do_not_reach_the_terminal() {
 }
 
 #[test]
-fn what_is_not_understood_is_refused() {
+fn h33_what_is_not_understood_is_refused() {
     let unknown = pb::Migration { phase: 99, ..pb::Migration::default() };
     assert!(matches!(migration(unknown), Err(Failure::NotUnderstood { .. })));
     let never_sent = pb::Migration::default();
@@ -60,6 +60,7 @@ fn json_shapes_are_stable() {
         }),
         certificate: None,
         deadlines: vec![pb::StepDeadline { step: 10, step_name: String::new(), deadline_ms: 300_000 }],
+        on_failure: pb::OnFailure::Rollback.into(),
     };
     let json = serde_json::to_value(migration(from).unwrap()).unwrap();
     let expected = serde_json::json!({
@@ -81,6 +82,7 @@ fn json_shapes_are_stable() {
         },
         "certificate": null,
         "deadlines": [{ "step": 10, "name": "start", "deadlineMs": 300_000 }],
+        "onFailure": "rollback",
     });
     assert_eq!(json, expected);
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::facts::{EndpointsReport, Health, Inventory, MirrorApplied, Outcome, Progress, Resync};
 use crate::ids::{ClusterName, MigrationId, Ordinal, PlanHash, RequestId, Session, TokenHash, Workload};
-use crate::plan::Order;
+use crate::plan::{OnFailure, Order};
 use crate::storage::{StorageDomain, StorageMap};
 use crate::time::Millis;
 use crate::tokens::Subject;
@@ -238,6 +238,8 @@ pub struct PlanRequest {
     pub storage_classes: BTreeMap<String, String>,
     /// Deadlines that are to differ from the defaults, by step, in milliseconds.
     pub deadlines: BTreeMap<u32, u64>,
+    /// What follows when the newcomer is late.
+    pub on_failure: OnFailure,
 }
 
 /// Which volumes; none means any.

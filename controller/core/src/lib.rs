@@ -50,7 +50,7 @@ pub use ids::{
 pub use input::{Input, Request};
 pub use migration::{AskedBy, Certificate, Control, Migration, OrdinalProgress, Phase, StepTime};
 pub use observed::Observed;
-pub use plan::{Order, Plan};
+pub use plan::{OnFailure, Order, Plan};
 pub use rejection::Rejection;
 pub use reply::Reply;
 pub use slice::Slice;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::Action;
-use crate::facts::{EndpointsReport, Health, InventoryWorkload, KeptEpoch};
+use crate::facts::{EndpointsReport, GuardFault, Health, InventoryWorkload, KeptEpoch};
 use crate::ids::{ClusterName, MigrationId, Ordinal, RequestId, ServiceName, Session, Workload};
 use crate::inspection::Inspection;
 use crate::probe::Probing;
@@ -54,6 +54,8 @@ pub(crate) struct ObservedCluster {
     pub(crate) last_seen: Millis,
     /// StatefulSets.
     pub(crate) workloads: BTreeMap<Workload, InventoryWorkload>,
+    /// What is wrong with guards there.
+    pub(crate) guard_faults: Vec<GuardFault>,
     /// Its own endpoints, as said on the present stream.
     pub(crate) endpoints: BTreeMap<ServiceName, EndpointsReport>,
     /// What it was told to mirror on the present stream, by Service and origin.

@@ -23,6 +23,24 @@ pub enum Order {
     LowestFirst,
 }
 
+/// What follows when the target does not run the newcomer by the deadline of steps 9 to 11 (H14).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It is shown as paused, with what to do; a person decides.
+    #[default]
+    Pause,
+    /// The ordinal is given back to the source, the target being fenced first; then the migration is paused.
+    Rollback,
+}
+
+impl OnFailure {
+    /// Whether it is what nobody has to ask for.
+    pub(crate) fn is_pause(&self) -> bool {
+        *self == Self::Pause
+    }
+}
+
 /// A checked migration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -54,6 +72,9 @@ pub struct Plan {
     /// How long a step may take before a person is told: by step of handoff.md section 5, in milliseconds.
     #[serde(default)]
     pub deadlines: BTreeMap<u32, u64>,
+    /// What follows when the newcomer is late.
+    #[serde(default, skip_serializing_if = "OnFailure::is_pause")]
+    pub on_failure: OnFailure,
 }
 
 /// A volume that moves.

@@ -97,6 +97,7 @@ pub fn plan(from: Plan) -> wire::Plan {
         expires_unix_ms: unix_ms(from.expires_at),
         storage_classes: from.storage_classes.into_iter().collect(),
         deadlines: control::deadlines(&from.deadlines),
+        on_failure: control::on_failure(from.on_failure).into(),
     }
 }
 
@@ -146,6 +147,7 @@ pub fn migration(from: &Migration) -> wire::Migration {
         control: control::control(&from.control),
         certificate: from.certificate.as_deref().map(control::certificate),
         deadlines: control::deadlines(&from.deadlines),
+        on_failure: control::on_failure(from.on_failure).into(),
     }
 }
 
@@ -209,6 +211,7 @@ pub fn plan_request(from: wire::CreatePlanRequest) -> Result<PlanRequest, Error>
         ordinals: control::chosen_ordinals(from.ordinals)?,
         storage_classes: control::storage_classes(from.storage_classes)?,
         deadlines: control::chosen_deadlines(from.deadlines)?,
+        on_failure: control::chosen_on_failure(from.on_failure)?,
     })
 }
 

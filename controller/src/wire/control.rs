@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ferry_core::{
-    Certificate, ClusterName, Control, MigrationId, Ordinal, StorageDomain, StorageMap, input::ProbeRequest,
-    limits as core_limits, migration::step_name,
+    Certificate, ClusterName, Control, MigrationId, OnFailure, Ordinal, StorageDomain, StorageMap,
+    input::ProbeRequest, limits as core_limits, migration::step_name,
 };
 use ferry_proto::admin::v1 as wire;
 
@@ -31,6 +31,22 @@ pub(super) fn deadlines(from: &BTreeMap<u32, u64>) -> Vec<wire::StepDeadline> {
         deadline_ms: *deadline_ms,
     };
     from.iter().map(one).collect()
+}
+
+pub(super) fn on_failure(from: OnFailure) -> wire::OnFailure {
+    match from {
+        OnFailure::Pause => wire::OnFailure::Pause,
+        OnFailure::Rollback => wire::OnFailure::Rollback,
+    }
+}
+
+/// Unspecified is pause (admin.proto): clients that know no policy ask for none.
+pub(super) fn chosen_on_failure(from: i32) -> Result<OnFailure, Error> {
+    match wire::OnFailure::try_from(from) {
+        Ok(wire::OnFailure::Unspecified | wire::OnFailure::Pause) => Ok(OnFailure::Pause),
+        Ok(wire::OnFailure::Rollback) => Ok(OnFailure::Rollback),
+        Err(_) => Err(Error::Enum { field: "on_failure", found: from }),
+    }
 }
 
 pub(super) fn control(from: &Control) -> Option<wire::Control> {

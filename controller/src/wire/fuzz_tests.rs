@@ -51,7 +51,12 @@ fn resync() -> Said {
         cluster_uid: "uid".into(),
         pod_cidrs: vec!["10.1.0.0/16".into()],
         epochs: vec![KeptEpoch { workload: workload(), ordinal: 1, epoch: 2 }],
-        inventory: Some(Inventory { revision: 1, workloads: vec![set], volumes: vec![volume] }),
+        inventory: Some(Inventory {
+            revision: 1,
+            workloads: vec![set],
+            volumes: vec![volume],
+            ..Inventory::default()
+        }),
         commands_in_progress: vec!["etcd-1/0/hold/1".into()],
         instance_id: "instance".into(),
         health: Some(Health { api_server_ok: true, ..Health::default() }),

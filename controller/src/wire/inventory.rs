@@ -7,8 +7,8 @@
 use ferry_core::{
     ClusterName, CommandId, Epoch,
     facts::{
-        Endpoint, EndpointPort, EndpointsReport, Health, Inventory, InventoryVolume, InventoryWorkload,
-        KeptEpoch, MirrorApplied, Resync,
+        Endpoint, EndpointPort, EndpointsReport, GuardFault, Health, Inventory, InventoryVolume,
+        InventoryWorkload, KeptEpoch, MirrorApplied, Resync,
     },
 };
 use ferry_proto::agent::v1 as wire;
@@ -75,6 +75,12 @@ pub fn inventory(from: wire::Inventory) -> Result<Inventory, Error> {
             })
         })?,
         volumes: each("inventory.volumes", limits::MAX_VOLUMES, from.volumes, volume)?,
+        guard_faults: each("inventory.guard_faults", limits::MAX_LIST, from.guard_faults, |from| {
+            Ok(GuardFault {
+                workload: check::workload(from.workload)?,
+                message: message("inventory.guard_faults.message", from.message)?,
+            })
+        })?,
     })
 }
 

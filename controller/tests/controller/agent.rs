@@ -129,6 +129,7 @@ pub(crate) fn resync(uid: &str, handle: &str) -> Resync {
                 epoch: 0,
                 capacity_bytes: 1 << 30,
             }],
+            guard_faults: Vec::new(),
         }),
         commands_in_progress: vec![],
         instance_id: format!("instance-{uid}"),

@@ -315,7 +315,12 @@ impl Cluster {
             slice: Some(*slice),
             available: slice.replicas,
         });
-        Inventory { revision: self.revision, volumes: volumes.collect(), workloads: workloads.collect() }
+        Inventory {
+            revision: self.revision,
+            volumes: volumes.collect(),
+            workloads: workloads.collect(),
+            ..Inventory::default()
+        }
     }
 
     pub(crate) fn endpoints(&mut self, namespace: &str, service: &str) -> EndpointsReport {

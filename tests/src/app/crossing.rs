@@ -23,8 +23,9 @@ use crate::world::{Wait, World};
 
 /// Time for all members to become Ready.
 const READY: Duration = Duration::from_secs(90);
-/// Time for a member that is Ready to answer: on a busy machine one question may time out, and that says nothing of a disk.
-const ANSWER: Duration = Duration::from_secs(20);
+/// Time for a member that is Ready to answer: on a busy machine, or while its cluster is cut off, a question may time
+/// out, and that says nothing of a disk.
+const ANSWER: Duration = Duration::from_secs(60);
 /// How often each member is asked how far its log is.
 const SAMPLE: Duration = Duration::from_millis(300);
 
@@ -256,10 +257,12 @@ impl Verifier {
             ensure!(&found == expected, "nonce of /{template} is {found:?}, expected {expected:?}");
         }
         let client = self.world.cluster(cluster)?.client().await?;
-        let pod = Api::<Pod>::namespaced(client, &self.etcd.namespace).get(&self.etcd.pod(ordinal)).await?;
+        let pods = Api::<Pod>::namespaced(client, &self.etcd.namespace);
+        let name = self.etcd.pod(ordinal);
+        let pod = answer(|| async { Ok(pods.get(&name).await?) }).await?;
         let address = address(&pod).context("the pod has no address")?;
         self.addresses.insert(ordinal, address);
-        let status = answer(address).await?;
+        let status = answer(|| member::status(address)).await?;
         let before = self.indexes.get(&ordinal).copied().unwrap_or(0);
         ensure!(status.raft_index >= before, "raft index {}, was {before} before", status.raft_index);
         ensure!(
@@ -280,11 +283,11 @@ impl Verifier {
     }
 }
 
-/// What a member says of itself, asked until it answers.
-async fn answer(address: IpAddr) -> Result<member::Status> {
+/// What a member says of itself, or an API server of its pod: asked until it answers.
+async fn answer<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
     let began = Instant::now();
     loop {
-        match member::status(address).await {
+        match ask().await {
             Err(_) if began.elapsed() < ANSWER => tokio::time::sleep(SAMPLE).await,
             answered => return answered,
         }

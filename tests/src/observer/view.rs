@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -15,6 +16,10 @@ use kube::runtime::reflector::Store;
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
 
 use super::Subject;
+
+/// How long an API server may be away before the observer counts as blind.
+const AWAY: Duration = Duration::from_secs(120);
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A volume's identity: CSI driver and handle.
 pub(super) type VolumeId = (String, String);
@@ -71,7 +76,12 @@ impl Cluster {
         )
     }
 
+    /// What it holds now; an API server that is away is waited for.
     pub(super) async fn read_view(&self, subject: &Subject) -> Result<View> {
+        patiently(|| self.read_once(subject)).await
+    }
+
+    async fn read_once(&self, subject: &Subject) -> Result<View> {
         let all = ListParams::default();
         let namespace = subject.namespace.as_str();
         let client = || self.client.clone();
@@ -89,6 +99,17 @@ impl Cluster {
             &shared(volumes.items),
             &shared(attachments.items),
         ))
+    }
+}
+
+/// Asks again for as long as an API server may be away.
+pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(ask: impl Fn() -> F) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        match ask().await {
+            Err(_) if began.elapsed() < AWAY => tokio::time::sleep(ASK_AGAIN).await,
+            answered => return answered,
+        }
     }
 }
 

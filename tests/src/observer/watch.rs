@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::rules::{Invariant, Violation};
-use super::view::{Cluster, identity};
+use super::view::{Cluster, identity, patiently};
 use super::{Shared, Subject};
 
 /// First lists must be there by then.
@@ -133,7 +133,9 @@ async fn claim_deleted(shared: &Shared, cluster: &Cluster, claim: &PersistentVol
     if identity(&shared.subject, &volume).is_none() || retained(&volume) {
         return Ok(());
     }
-    let now = Api::<PersistentVolume>::all(cluster.client.clone()).get_opt(&volume.name_any()).await?;
+    let volumes = Api::<PersistentVolume>::all(cluster.client.clone());
+    let name = volume.name_any();
+    let now = patiently(|| async { Ok(volumes.get_opt(&name).await?) }).await?;
     if !now.as_ref().is_some_and(retained) {
         let evidence = format!("deleted in {} while its volume was not Retain", cluster.name);
         let subject = format!("claim {}", claim.name_any());

@@ -85,6 +85,9 @@ impl<'a> ControlPlane<'a> {
             others.map(|(file, user)| client(file, user, None).map(|credential| (file, credential)));
         let this = Self { shared, facts, name, plan, authority, admin, dir };
         this.write_kubeconfig("admin", &this.admin)?;
+        // It deletes pods as a kubelet does, which admission may leave to kubelets alone.
+        let groups = ["system:masters", "system:nodes"];
+        kubeconfig::write_acting_as(&this.kubeconfig(KWOK), this.entry(&this.admin), KWOK, &groups)?;
         for credential in credentials {
             let (file, credential) = credential?;
             this.write_kubeconfig(file, &credential)?;
@@ -232,7 +235,7 @@ impl<'a> ControlPlane<'a> {
     /// The process that simulates nodes: only those that say so.
     pub(super) fn kwok(&self) -> Result<Spec> {
         let flags = [
-            format!("--kubeconfig={}", self.kubeconfig("admin").display()),
+            format!("--kubeconfig={}", self.kubeconfig(KWOK).display()),
             format!("--config={}", self.shared.tools.kwok_stages.display()),
             "--manage-all-nodes=false".to_owned(),
             format!("--manage-nodes-with-annotation-selector={}={}", SIMULATED.0, SIMULATED.1),

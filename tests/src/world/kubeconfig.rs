@@ -23,8 +23,20 @@ pub(super) struct Entry<'a> {
 
 /// Writes a kubeconfig whose first entry is the current context.
 pub(super) fn write(path: &Path, entries: &[Entry<'_>]) -> Result<()> {
+    store(path, &config(entries))
+}
+
+/// The same of one entry, for a program that is to be somebody else to the API server.
+pub(super) fn write_acting_as(path: &Path, entry: Entry<'_>, user: &str, groups: &[&str]) -> Result<()> {
+    let mut config = config(&[entry]);
+    config["users"][0]["user"]["as"] = user.into();
+    config["users"][0]["user"]["as-groups"] = groups.into();
+    store(path, &config)
+}
+
+fn config(entries: &[Entry<'_>]) -> Value {
     let list = |of: &dyn Fn(&Entry<'_>) -> Value| entries.iter().map(of).collect::<Vec<_>>();
-    let config = json!({
+    json!({
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": entries.first().map(|entry| entry.name),
@@ -46,8 +58,11 @@ pub(super) fn write(path: &Path, entries: &[Entry<'_>]) -> Result<()> {
             "name": entry.name,
             "context": {"cluster": entry.name, "user": entry.name},
         })),
-    });
+    })
+}
+
+fn store(path: &Path, config: &Value) -> Result<()> {
     make_parent(path)?;
-    fs::write(path, serde_json::to_vec_pretty(&config)?)
+    fs::write(path, serde_json::to_vec_pretty(config)?)
         .with_context(|| format!("cannot write {}", path.display()))
 }

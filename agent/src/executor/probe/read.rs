@@ -55,10 +55,26 @@ async fn attempt(scratch: &Scratch<'_>, given: &Value) -> Halted<String> {
     let mut volume = travel::volume(given, &ctx.command.namespace, scratch.name(), &classes, 0);
     volume["metadata"]["labels"] = body::labels(scratch);
     bind::topology(ctx, &volume).await?.rewrite(&mut volume);
+    forget_used(scratch).await?;
     scratch.create(&key, &volume).await?;
     scratch.create(&scratch.claim(), &body::claim(scratch, Some(&volume))).await?;
     scratch.create(&scratch.pod(), &body::pod(scratch, false)).await?;
     pod::ended(scratch, "read the disk").await
+}
+
+/// Removes the PersistentVolume of an earlier process that ended between the claim's end and the volume's: it is bound to
+/// the uid of a claim that is gone, and takes no other.
+async fn forget_used(scratch: &Scratch<'_>) -> Halted<()> {
+    if scratch.ours(&scratch.claim()).await?.is_some() {
+        return Ok(());
+    }
+    for volume in scratch.volumes().await? {
+        if !object::text(&volume, "/spec/claimRef/uid").is_empty() {
+            let now = retained(scratch, &volume).await?;
+            scratch.delete(&Key::of(scratch.ctx, VOLUME, object::name(&now)), &now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Pod, claim and PersistentVolume away, in that order, each proven gone before the next.

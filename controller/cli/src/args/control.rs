@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::parse_time;
-use crate::steps;
+use crate::{shape::OnFailure, steps};
 
 /// What of a workload moves, and how: `plan` and `migrate`.
 #[derive(Debug, Clone, Default, Args)]
@@ -23,6 +23,9 @@ pub(crate) struct Choice {
     /// How long a step may take before a person is told, as in start=5m; may be given several times
     #[arg(long = "deadline", value_name = "STEP=TIME", value_parser = parse_deadline)]
     pub(crate) deadlines: Vec<(u32, u64)>,
+    /// What follows when the target does not run a replica by the deadline of claim, start or converge
+    #[arg(long, value_name = "POLICY", default_value = "pause")]
+    pub(crate) on_failure: OnFailure,
 }
 
 impl Choice {

@@ -38,6 +38,7 @@ pub(crate) async fn run(context: &Context, args: Migrate) -> Result<(), Failure>
                 ordinals: args.choice.ordinals(),
                 storage_classes: args.choice.classes(),
                 deadlines: args.choice.deadlines(),
+                on_failure: args.choice.on_failure,
             };
             approve(context, &admin.plan(what).await?, args.yes)?
         }

@@ -29,6 +29,7 @@ pub(crate) async fn run(context: &Context, args: Plan) -> Result<(), Failure> {
         ordinals: args.choice.ordinals(),
         storage_classes: args.choice.classes(),
         deadlines: args.choice.deadlines(),
+        on_failure: args.choice.on_failure,
     };
     let plan = context.admin().await?.plan(what).await?;
     if context.is_json() {

@@ -510,6 +510,20 @@ fence() {
     "agent there has them from elsewhere (a kubeconfig of its own). See that no agent runs there"
 }
 
+# unguard CLUSTER: takes the guard down, which would refuse this script as it refuses anybody who is not Ferry's agent.
+unguard() {
+  local served kind
+  served=$(across "$1" get --raw /apis/admissionregistration.k8s.io/v1) || stop "$1 does not answer"
+  # Before Kubernetes 1.30 there is none.
+  [[ $served == *validatingadmissionpolicybindings* ]] || return 0
+  for kind in validatingadmissionpolicybinding validatingadmissionpolicy; do
+    across "$1" delete "$kind" "ferry-guard.$NAMESPACE.$SET" --ignore-not-found >&2
+  done
+}
+
+# unlist CLUSTER: what the guard was told to guard goes too, once it is enforced no more.
+unlist() { on "$1" delete configmap "ferry-guard-$SET" --ignore-not-found >&2; }
+
 # selects CLUSTER BUDGET: whether a PodDisruptionBudget selects the workload's pods, by its labels.
 selects() {
   local pairs='{{range $key, $value := %s}}{{$key}}={{$value}} {{end}}' wanted labels pair
@@ -574,8 +588,12 @@ main() {
   say "Ferry's rights are taken away in $SOURCE and $TARGET"
   fence "$SOURCE"
   fence "$TARGET"
+  unguard "$SOURCE"
+  unguard "$TARGET"
   # API servers judge by what they have been told of bindings; the longest that any of them may take to be told.
   sleep "$FENCED_S"
+  unlist "$SOURCE"
+  unlist "$TARGET"
   if [[ $DIRECTION != back || -n $(field "$TARGET" statefulset "$SET" .metadata.name) ]]; then
     slice "$TARGET"
     mirrors || stop "the endpoints could not be written"

@@ -25,6 +25,18 @@ pub(crate) enum Order {
     LowestFirst,
 }
 
+/// What follows when the target does not run a replica by the deadline of claim, start or converge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnFailure {
+    /// It is shown as paused, and a person decides.
+    #[default]
+    Pause,
+    /// The replica goes back to the source by itself, the target being fenced first; then the migration is paused.
+    Rollback,
+}
+
 /// How bad a finding is; refusals sort first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(JsonSchema))]
@@ -133,6 +145,8 @@ pub(crate) struct Plan {
     pub(crate) storage_classes: BTreeMap<String, String>,
     /// The deadline of each step that has one.
     pub(crate) deadlines: Vec<Deadline>,
+    /// What follows when the target does not run a replica by its deadline.
+    pub(crate) on_failure: OnFailure,
     /// Until when it may be started, RFC 3339 in UTC with milliseconds; `null` when it is refused.
     #[serde(serialize_with = "optional_instant")]
     #[cfg_attr(test, schemars(schema_with = "optional_instant_schema"))]

@@ -38,6 +38,7 @@ fn plans_fit_it_and_what_is_none_does_not() {
         expires_at: Some(samples::at(0)),
         storage_classes: [("fast".to_owned(), "premium".to_owned())].into(),
         deadlines: vec![Deadline { step: 10, name: "start".to_owned(), deadline_ms: 300_000 }],
+        on_failure: OnFailure::Rollback,
         ..samples::plan()
     };
     for plan in [refused, accepted] {

@@ -8,8 +8,9 @@
 use crate::entry::{AuditRecord, Entry};
 use crate::ids::{ClusterName, MigrationId};
 use crate::input::Request;
-use crate::migration::Event;
+use crate::migration::{Event, Migration};
 use crate::reply::Reply;
+use crate::time::Millis;
 use crate::tokens::Subject;
 
 use super::Step;
@@ -158,6 +159,19 @@ impl Step<'_> {
             result: "done".to_owned(),
             message,
         })
+    }
+}
+
+/// The record of a rollback that nobody asked for but the plan.
+pub(super) fn policy_record(migration: &Migration, why: &str, at: Millis) -> AuditRecord {
+    AuditRecord {
+        at,
+        by: CONTROLLER.to_owned(),
+        action: "rollback-migration".to_owned(),
+        subject: migration.workload.to_string(),
+        migration: Some(migration.id.clone()),
+        result: "done".to_owned(),
+        message: crate::limits::cut(&format!("the ordinal in flight, by {why}")),
     }
 }
 

@@ -139,7 +139,7 @@ impl Step<'_> {
         ))
     }
 
-    fn may_control(&self, id: &MigrationId, asked: Ask) -> Result<(), Rejection> {
+    pub(super) fn may_control(&self, id: &MigrationId, asked: Ask) -> Result<(), Rejection> {
         let migration = self.state.migrations.get(id).ok_or_else(|| Self::unknown_migration(id))?;
         let Some(work) = self.state.work.get(id) else {
             return Err(over(migration));

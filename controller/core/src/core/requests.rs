@@ -159,6 +159,7 @@ impl Step<'_> {
             ordinals: plan.ordinals.clone(),
             storage_classes: plan.storage_classes.clone(),
             deadlines: plan.deadlines.clone(),
+            on_failure: plan.on_failure,
         })
     }
 
@@ -284,6 +285,7 @@ impl Step<'_> {
             control: Control::default(),
             storage_classes: plan.storage_classes.clone(),
             deadlines: plan.deadlines.clone(),
+            on_failure: plan.on_failure,
             certificate: None,
             source_uid: description.uid.clone(),
             commands: 0,

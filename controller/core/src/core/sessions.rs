@@ -7,9 +7,9 @@
 use crate::command::CommandBody;
 use crate::effect::Effect;
 use crate::entry::Entry;
-use crate::facts::{Inventory, Resync};
-use crate::ids::{ClusterName, CommandId, Session};
-use crate::migration::{Event, holds_are_stale};
+use crate::facts::{GuardFault, Inventory, Resync};
+use crate::ids::{ClusterName, CommandId, MigrationId, Session};
+use crate::migration::{Ask, Event, holds_are_stale};
 use crate::observed::ObservedCluster;
 use crate::state::ClusterRecord;
 use crate::volume::changes;
@@ -137,6 +137,34 @@ impl Step<'_> {
             observed.last_seen = now;
             observed.workloads =
                 inventory.workloads.into_iter().map(|of| (of.workload.clone(), of)).collect();
+            let before = std::mem::replace(&mut observed.guard_faults, inventory.guard_faults.clone());
+            let new = inventory.guard_faults.iter().filter(|fault| !before.contains(fault));
+            new.for_each(|fault| self.guard_broken(cluster, fault));
+        }
+    }
+
+    /// A guard that somebody took away or changed pauses the migration that relies on it, once: whoever resumes it has
+    /// been told, and the guard is put up again before the next ordinal. What is rolled back goes on.
+    fn guard_broken(&mut self, cluster: &ClusterName, fault: &GuardFault) {
+        let concerned: Vec<MigrationId> = self
+            .state
+            .work
+            .keys()
+            .filter(|id| {
+                let migration = self.state.migrations.get(*id);
+                migration.is_some_and(|migration| {
+                    migration.workload == fault.workload
+                        && [&migration.from, &migration.to].contains(&cluster)
+                        && migration.control.rollback.is_none()
+                })
+            })
+            .cloned()
+            .collect();
+        for id in concerned {
+            if self.may_control(&id, Ask::Pause).is_ok() {
+                let by = format!("the guard of {cluster} ({})", fault.message);
+                self.record(Entry::Controlled { migration: id, asked: Ask::Pause, by, at: self.now });
+            }
         }
     }
 }

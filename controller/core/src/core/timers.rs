@@ -6,10 +6,15 @@
 
 use crate::entry::Entry;
 use crate::ids::MigrationId;
-use crate::migration::Work;
+use crate::migration::{Ask, Work, step_name};
+use crate::plan::OnFailure;
 use crate::time::Millis;
 
 use super::Step;
+use super::audit::policy_record;
+
+/// Steps whose lateness the plan's policy may answer: the newcomer's, in the target.
+const GIVEN_BACK_AT: std::ops::RangeInclusive<u32> = 9..=11;
 
 impl Step<'_> {
     pub(super) fn time_out(&mut self) {
@@ -46,14 +51,36 @@ impl Step<'_> {
         })
     }
 
-    /// Steps that take too long are said to, once; nothing is given up for it.
+    /// Steps that take too long are said to, once; nothing is given up for it but what the plan says.
     pub(super) fn pass_deadlines(&mut self) {
         let now = self.now;
         let passed: Vec<MigrationId> =
             self.deadlines().filter(|(_, at)| *at <= now).map(|(id, _)| id.clone()).collect();
         for migration in passed {
-            self.record(Entry::DeadlinePassed { migration });
+            self.record(Entry::DeadlinePassed { migration: migration.clone() });
+            self.give_back_by_policy(&migration);
         }
+    }
+
+    /// The source has let go of the ordinal and the target does not run it: where the plan says so, it goes back as if
+    /// a person had asked. Not at other steps: until the source has proved that it let go, only a person can know
+    /// whether the writer lives (H11). Not on the way back either: that is somebody's rollback.
+    fn give_back_by_policy(&mut self, id: &MigrationId) {
+        let (Some(migration), Some(work)) = (self.state.migrations.get(id), self.state.work.get(id)) else {
+            return;
+        };
+        let Some((step, _)) = work.step_since.filter(|(step, _)| GIVEN_BACK_AT.contains(step)) else {
+            return;
+        };
+        let wanted = migration.on_failure == OnFailure::Rollback && !work.reversed;
+        if !wanted || self.may_control(id, Ask::Undo).is_err() {
+            return;
+        }
+        let by = format!("the plan's policy (step {step}, {}, passed its deadline)", step_name(step));
+        let at = self.now;
+        let record = policy_record(migration, &by, at);
+        self.record(Entry::Controlled { migration: id.clone(), asked: Ask::Undo, by, at });
+        self.record(Entry::Audited(Box::new(record)));
     }
 }
 

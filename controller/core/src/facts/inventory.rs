@@ -71,6 +71,17 @@ pub struct Inventory {
     pub workloads: Vec<InventoryWorkload>,
     /// Volumes.
     pub volumes: Vec<InventoryVolume>,
+    /// Guards that somebody else took away or changed.
+    pub guard_faults: Vec<GuardFault>,
+}
+
+/// A guard that is not as its agent put it up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardFault {
+    /// The workload that it guards.
+    pub workload: Workload,
+    /// Which part of it was changed or deleted, and by whom where that can be told.
+    pub message: String,
 }
 
 /// One StatefulSet.

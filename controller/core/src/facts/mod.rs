@@ -16,7 +16,7 @@ pub use evidence::{
     Refusal, RefusalCode, Released, Retired, SourcePrepared, SourceReport, StepState, TargetPrepared,
     TargetReport, Unknown, Unprepared,
 };
-pub use inventory::{Health, Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Resync};
+pub use inventory::{GuardFault, Health, Inventory, InventoryVolume, InventoryWorkload, KeptEpoch, Resync};
 pub use objects::{
     ClaimedVolume, Description, Finding, FinishedOrdinal, Listener, Manifest, OrdinalEpoch, OrdinalVolumes,
     Severity,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::Finished;
 use crate::ids::{ClusterName, MigrationId, Ordinal, PlanHash, ServiceName, Workload};
-use crate::plan::Order;
+use crate::plan::{OnFailure, Order};
 use crate::time::Millis;
 
 /// Where a migration stands, for people.
@@ -81,6 +81,9 @@ pub struct Migration {
     /// How long a step may take before a person is told: by step of handoff.md section 5, in milliseconds.
     #[serde(default)]
     pub deadlines: BTreeMap<u32, u64>,
+    /// What follows when the newcomer is late.
+    #[serde(default, skip_serializing_if = "OnFailure::is_pause")]
+    pub on_failure: OnFailure,
     /// What its end left in the source; none until it was finished.
     #[serde(default)]
     pub certificate: Option<Box<Certificate>>,

@@ -32,6 +32,10 @@ pub(super) fn parts(survey: &Survey<'_>, plan: &Plan) -> BTreeMap<String, String
     part("migrations and epochs of the workload".to_owned(), &history(survey, plan));
     part("mapping of StorageClasses".to_owned(), &format!("{:?}", plan.storage_classes));
     part("deadlines of steps".to_owned(), &format!("{:?}", plan.deadlines));
+    // Absent by default: plans that were approved before there was a choice keep their hash.
+    if !plan.on_failure.is_pause() {
+        part("policy on failure".to_owned(), &format!("{:?}", plan.on_failure));
+    }
     part("findings".to_owned(), &findings(plan));
     for cluster in [&plan.from, &plan.to] {
         let writes: Vec<&str> =

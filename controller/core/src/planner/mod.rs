@@ -106,6 +106,7 @@ impl Survey<'_> {
             expires_at: self.now.plus(limits::PLAN_TTL_MS),
             storage_classes: classes(self.state, &from, self.asked),
             deadlines: deadlines(self.asked),
+            on_failure: self.asked.on_failure,
         };
         let parts = fingerprint::parts(self, &plan);
         let refused = plan.findings.iter().any(|finding| finding.severity == crate::facts::Severity::Refuse);

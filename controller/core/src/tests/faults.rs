@@ -284,7 +284,7 @@ fn every_command_may_be_refused_once() {
 }
 
 #[test]
-fn a_release_that_found_another_pod_is_held_anew() {
+fn h32_a_release_that_found_another_pod_is_held_anew() {
     let mut world = World::new(Shape { start: 0, replicas: 2, templates: 1, service: true });
     world.begin("east", "west", Order::HighestFirst);
     world.run_until_sent("release");

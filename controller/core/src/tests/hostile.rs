@@ -4,8 +4,11 @@
 //! fit the ledger stops the ordinal where it is. What is refused leaves no entry. After each of these the honest
 //! agent comes back and the migration completes, so that a refusal is never a trap.
 
-use super::world::{PLAIN, World, name};
-use crate::facts::{Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, StepState};
+use super::world::{Cluster, PLAIN, World, name};
+use crate::facts::{
+    Fenced, Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, StepState,
+};
+use crate::migration::Ask;
 use crate::{Command, CommandId, Input, Order, Phase, Session};
 
 fn session(world: &World, of: &str) -> Session {
@@ -94,6 +97,65 @@ fn evidence_that_does_not_fit_the_ledger_moves_nothing() {
 }
 
 #[test]
+fn a_fence_that_is_only_claimed_gives_nothing_back() {
+    type Spoil = fn(&mut Fenced);
+    let spoil: [(&str, Spoil); 3] = [
+        ("epoch", |of| of.epoch_kept = crate::Epoch(2)),
+        ("slice", |of| of.slice.replicas += 1),
+        ("detach", |of| of.detached = false),
+    ];
+    for (what, spoil) in spoil {
+        let mut world = begun();
+        sent(&mut world, "adopt");
+        assert_eq!(world.control(Ask::Undo), Ok(()));
+        let fence = sent(&mut world, "fence");
+        let slice = world.core.state().work.values().next().unwrap().handoff.as_ref().unwrap().target_from;
+        let mut evidence = Fenced { epoch_kept: fence.epoch, slice, detached: true, ..Fenced::default() };
+        spoil(&mut evidence);
+        answer(&mut world, "west", &fence.id, OutcomeResult::Fenced(evidence));
+        assert_eq!(world.migration().phase, Phase::Paused, "{what}");
+        assert!(!world.sent.iter().any(|(_, command)| command.body.verb() == "reclaim"), "{what}");
+        world.attach_all();
+        world.run_until("a pause", |world| world.migration().control.stopped);
+        assert_eq!(world.control(Ask::Resume), Ok(()));
+        completes(world);
+    }
+}
+
+/// Pods and disks of each cluster.
+fn held(world: &World) -> Vec<(Vec<u32>, Vec<String>)> {
+    let of = |of: &Cluster| (of.pods.keys().copied().collect(), of.pvs.keys().cloned().collect());
+    world.clusters.values().map(of).collect()
+}
+
+#[test]
+fn a_controller_on_an_old_copy_changes_nothing_and_is_told() {
+    let mut world = begun();
+    sent(&mut world, "adopt");
+    let copy = world.folded.clone();
+    assert_eq!(world.control(Ask::Undo), Ok(()));
+    world.run_until("a pause", |world| world.migration().control.stopped);
+    let before = held(&world);
+    world.restore(copy);
+    world.attach_all();
+    for _ in 0..20 {
+        world.settle();
+        let Some(at) = world.wake_at else { break };
+        world.now = at;
+        world.step(Input::Timer);
+    }
+    assert_eq!(held(&world), before, "the ordinal is the source's since, and stays there (H18)");
+    let told = world.migration();
+    assert_eq!(told.phase, Phase::Paused);
+    assert!(told.message.contains("adopt in west: the cluster keeps a higher one"), "{}", told.message);
+    assert_eq!(world.control(Ask::Undo), Ok(()), "a person decides, above what the clusters keep");
+    world.run_until("a pause", |world| world.migration().control.stopped);
+    assert_eq!(held(&world), before);
+    assert_eq!(world.control(Ask::Resume), Ok(()));
+    completes(world);
+}
+
+#[test]
 fn a_stale_epoch_stops_for_good() {
     let mut world = begun();
     let release = sent(&mut world, "release");
@@ -127,7 +189,7 @@ fn a_repeated_answer_is_acknowledged_and_changes_nothing() {
 }
 
 #[test]
-fn an_old_stream_is_not_heard() {
+fn h19_an_old_stream_is_not_heard() {
     let mut world = begun();
     let release = sent(&mut world, "release");
     let old = session(&world, "east");

@@ -4,6 +4,7 @@ mod control;
 mod crossing;
 mod domains;
 mod faults;
+mod hazards;
 mod hostile;
 mod planning;
 mod probing;

@@ -116,7 +116,7 @@ fn a_disk_that_cannot_be_made_is_removed_where_it_was_begun() {
 }
 
 #[test]
-fn a_disk_that_cannot_be_read_or_is_another_is_removed_once_the_target_let_go() {
+fn h22_a_disk_that_cannot_be_read_or_is_another_is_removed_once_the_target_let_go() {
     for (answer, words) in [
         (problem("no such handle"), "reading the disk in west: no such handle"),
         (probed(Probed { read: "else".to_owned(), ..Probed::default() }), "another disk"),

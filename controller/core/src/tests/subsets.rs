@@ -7,7 +7,7 @@
 use super::world::{Cluster, PLAIN, Shape, World, db, name};
 use crate::input::{PlanRequest, Request};
 use crate::migration::Ask;
-use crate::{Entry, Input, Order, Ordinal, Phase, Plan, Rejection, Reply};
+use crate::{Entry, Input, OnFailure, Order, Ordinal, Phase, Plan, Rejection, Reply};
 
 const FOUR: Shape = Shape { start: 1, replicas: 4, templates: 1, service: true };
 
@@ -213,6 +213,53 @@ fn a_step_that_takes_too_long_is_said_and_goes_on_by_itself() {
     for words in ["step 10 (start)", "1 min", "pod db-2 to be scheduled", "ferry rollback db-1"] {
         assert!(told.message.contains(words), "{}", told.message);
     }
+    assert_eq!(ends(&mut world), Phase::Completed);
+}
+
+#[test]
+fn a_late_newcomer_goes_back_by_itself_where_the_plan_says_so_and_nothing_else_does() {
+    let late = |on_failure| PlanRequest {
+        deadlines: [(3, 60_000), (5, 60_000), (10, 60_000)].into(),
+        on_failure,
+        ..of(&[], Order::HighestFirst)
+    };
+    let mut world = World::new(PLAIN);
+    let hash = |world: &mut World, policy| planned(world, late(policy)).hash.unwrap();
+    let (pause, rollback) = (hash(&mut world, OnFailure::Pause), hash(&mut world, OnFailure::Rollback));
+    assert_ne!(pause, rollback, "what was approved is what runs");
+    let plan = planned(&mut world, late(OnFailure::Rollback));
+    assert_eq!(plan.on_failure, OnFailure::Rollback);
+    start(&mut world, late(OnFailure::Rollback));
+    world.run_until_sent("release");
+    world.now = world.now.plus(61_000);
+    world.step(Input::Timer);
+    assert!(world.migration().control.undo.is_none(), "who knows whether the source's writer is gone");
+    world.run_until_sent("adopt");
+    let (_, adopt) = world.sent.last().unwrap().clone();
+    let session = world.links[&name("west")].session.unwrap();
+    let progress = crate::facts::Progress {
+        command_id: adopt.id,
+        step: 10,
+        state: crate::facts::StepState::Waiting,
+        message: "pod db-2 to be scheduled".to_owned(),
+    };
+    world.step(Input::Progress { cluster: name("west"), session, progress });
+    world.now = world.now.plus(60_000);
+    world.step(Input::Timer);
+    let by = world.migration().control.undo.as_ref().map(|asked| asked.by.clone());
+    let why = "the plan's policy (step 10, start, passed its deadline)";
+    assert_eq!(by.as_deref(), Some(why));
+    world.run_until_sent("fence");
+    world.run_until("a pause", |world| world.migration().control.stopped);
+    let told = world.migration().clone();
+    assert_eq!(told.phase, Phase::Paused);
+    assert!(told.message.contains(why) && told.message.contains("ferry resume db-1"), "{}", told.message);
+    assert!(world.cluster("east").pods.contains_key(&2), "it runs where it ran");
+    let audited = world.log.iter().any(|entry| {
+        matches!(entry, Entry::Audited(of) if of.action == "rollback-migration" && of.message.ends_with(why))
+    });
+    assert!(audited);
+    assert_eq!(world.control(Ask::Resume), Ok(()));
     assert_eq!(ends(&mut world), Phase::Completed);
 }
 

@@ -41,7 +41,7 @@ fn pass(world: &mut World, ms: u64) {
 }
 
 #[test]
-fn templates_that_differ_pause_before_the_release() {
+fn h15_templates_that_differ_pause_before_the_release() {
     let mut world = begun(PLAIN);
     world.cluster("west").template = "drifted".to_owned();
     pass(&mut world, 600_000);
@@ -110,6 +110,24 @@ fn a_volume_usable_twice_stops_the_next_ordinal_and_is_shown() {
 }
 
 #[test]
+fn a_guard_that_somebody_took_away_pauses_the_migration_once() {
+    let mut world = begun(PLAIN);
+    world.run_until("one ordinal has moved", |world| world.migration().ordinals[0].step == 14);
+    let message = "the binding was deleted".to_owned();
+    let fault = crate::facts::GuardFault { workload: super::world::db(), message };
+    world.cluster("west").guard_faults.push(fault);
+    world.say_inventory(&name("west"));
+    pass(&mut world, 120_000);
+    let shown = world.migration().clone();
+    assert!(shown.control.paused.is_some(), "{shown:?}");
+    assert!(shown.message.contains("the guard of west (the binding was deleted)"), "{}", shown.message);
+    assert!(shown.ordinals.iter().filter(|of| of.step == 14).count() < 3, "{shown:?}");
+    world.control(crate::migration::Ask::Resume).unwrap();
+    assert!(world.migration().control.paused.is_none(), "told already: {}", world.migration().message);
+    completes(world);
+}
+
+#[test]
 fn a_disk_that_another_workload_uses_elsewhere_does_not_go_on() {
     let mut world = begun(PLAIN);
     world.run_until_sent("release");
@@ -152,7 +170,7 @@ fn a_mirror_that_fails_holds_the_gate_and_is_sent_again() {
 }
 
 #[test]
-fn a_pod_that_is_not_ready_holds_the_gate() {
+fn h21_a_pod_that_is_not_ready_holds_the_gate() {
     let mut world = begun(Shape { replicas: 1, ..PLAIN });
     world.cluster("west").starts_ready = false;
     pass(&mut world, 60_000);
@@ -164,7 +182,7 @@ fn a_pod_that_is_not_ready_holds_the_gate() {
 }
 
 #[test]
-fn a_cluster_that_has_not_mirrored_yet_holds_the_gate() {
+fn h20_a_cluster_that_has_not_mirrored_yet_holds_the_gate() {
     let mut world = begun(Shape { replicas: 1, ..PLAIN });
     world.run_until_sent("adopt");
     world.deliver_all("east");
@@ -284,7 +302,7 @@ fn an_unknown_is_neither_success_nor_failure() {
 }
 
 #[test]
-fn a_detach_that_cannot_be_proven_pauses_and_goes_on_once_it_is() {
+fn h11_a_detach_that_cannot_be_proven_pauses_and_goes_on_once_it_is() {
     let mut world = begun(PLAIN);
     world.run_until_sent("release");
     let (cluster, command) = world.sent.last().cloned().unwrap();
@@ -311,7 +329,7 @@ fn a_clock_that_is_set_back_delays_no_attempt() {
 }
 
 #[test]
-fn budgets_never_add_up_to_more_than_d() {
+fn h16_budgets_never_add_up_to_more_than_d() {
     for order in [Order::HighestFirst, Order::LowestFirst] {
         let mut world = World::new(Shape { replicas: 4, ..PLAIN });
         world.cluster("east").budget = 2;
@@ -341,7 +359,7 @@ fn budgets_never_add_up_to_more_than_d() {
 }
 
 #[test]
-fn epochs_rise_above_what_clusters_keep() {
+fn h18_epochs_rise_above_what_clusters_keep() {
     let mut world = World::new(PLAIN);
     let keep = |cluster: &mut Cluster, epoch| {
         cluster.kept.extend((0..3).map(|ordinal| (ordinal, epoch)));

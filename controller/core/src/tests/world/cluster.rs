@@ -64,6 +64,8 @@ pub(crate) struct Cluster {
     pub(crate) template: String,
     pub(crate) budget: u32,
     pub(crate) findings: Vec<crate::facts::Finding>,
+    /// What is wrong with guards here.
+    pub(crate) guard_faults: Vec<crate::facts::GuardFault>,
     pub(crate) agent: Agent,
     revision: u64,
 }
@@ -86,6 +88,7 @@ impl Cluster {
             governed: false,
             mirror_fails: false,
             starts_ready: true,
+            guard_faults: Vec::new(),
             prepared: false,
             template: "digest-of-the-template".to_owned(),
             budget: 1,
@@ -263,7 +266,12 @@ impl Cluster {
             slice: set.slice,
             available: set.slice.replicas,
         });
-        Inventory { revision: 1, workloads: workloads.collect(), volumes: volumes.collect() }
+        Inventory {
+            revision: 1,
+            workloads: workloads.collect(),
+            volumes: volumes.collect(),
+            guard_faults: self.guard_faults.clone(),
+        }
     }
 
     pub(crate) fn resync(&self) -> Resync {

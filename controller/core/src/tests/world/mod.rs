@@ -231,6 +231,13 @@ impl World {
         self.wake_at = None;
     }
 
+    /// A controller goes on from an old copy of the ledger; what the clusters keep is of now.
+    pub(super) fn restore(&mut self, copy: State) {
+        self.folded = copy;
+        self.highest.clear();
+        self.kill_controller();
+    }
+
     pub(super) fn say_outcome(&mut self, cluster: &ClusterName, outcome: Outcome) {
         let link = self.links.get_mut(cluster).unwrap();
         link.up.push_back(Box::new(move |cluster, session| Input::Outcome {
