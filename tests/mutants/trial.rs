@@ -145,9 +145,7 @@ fn tests(said: &str) -> impl Iterator<Item = String> {
 
 /// The first test that failed; else what else speaks of a failure.
 fn failed(said: &str) -> Option<String> {
-    let is_word = |line: &&str| {
-        ["panicked", "violat", "invariant", "counterexample"].iter().any(|of| line.contains(of))
-    };
+    let is_word = |line: &&str| ["breaks:", "not as expected", "panicked"].iter().any(|of| line.contains(of));
     let word = || said.lines().find(is_word).map(|line| line.trim().chars().take(120).collect());
     tests(said).next().or_else(word)
 }
