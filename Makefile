@@ -26,7 +26,7 @@ WORLD_TESTS := csi_sanity array_driver world executors e2e
 # Tests that `make test` leaves out: one builds a second Kubernetes, the other takes a minute for each case.
 FURTHER_TESTS := skew runbook chart
 
-.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo steps bench chaos model images krew shell lint clean
+.PHONY: help build test test-unit test-tidy test-clusters $(addprefix test-,$(WORLD_TESTS) $(FURTHER_TESTS)) demo steps bench chaos model mutants images krew shell lint clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16

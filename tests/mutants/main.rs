@@ -173,7 +173,9 @@ impl Campaign {
         let is_due = |mutant: &&&Mutant| {
             !self.report.has_killed(mutant.name()) && layers.iter().any(|layer| layer.can_see(&mutant.file))
         };
-        let due: Vec<&Mutant> = mutants.iter().filter(is_due).copied().collect();
+        let mut due: Vec<&Mutant> = mutants.iter().filter(is_due).copied().collect();
+        // What survived before may do so again: first those of which nothing is known.
+        due.sort_by_key(|mutant| self.report.knows(mutant.name()));
         let until = arguments.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
         self.baseline(&due, layers).await?;
         let width = due.iter().map(|mutant| mutant.name().len()).max().unwrap_or_default();

@@ -36,6 +36,11 @@ impl Report {
         earlier.filter(|report| report.sources == sources).unwrap_or_else(fresh)
     }
 
+    /// Whether that mutant was tried already.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.mutants.iter().any(|line| line.id == id)
+    }
+
     /// Whether that mutant was killed already.
     pub(crate) fn has_killed(&self, id: &str) -> bool {
         self.mutants.iter().any(|line| line.id == id && line.killed_by.is_some())

@@ -38,6 +38,8 @@ mod release;
 mod retire;
 mod settle;
 mod slice_patch;
+#[cfg(test)]
+mod small_server;
 mod stateful_set;
 pub mod tombstone;
 pub(crate) mod topology;
@@ -91,3 +93,7 @@ async fn attempt(ctx: &Context, body: &Body) -> Halted<Evidence> {
         }
     })
 }
+
+#[cfg(test)]
+#[path = "writes_tests.rs"]
+mod writes_tests;

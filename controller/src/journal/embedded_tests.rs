@@ -237,3 +237,19 @@ fn a_full_disk_is_named_and_nothing_acknowledged_is_lost() {
         "{acknowledged} batches of 100 acknowledged, {kept} kept"
     );
 }
+
+#[test]
+fn a_record_that_is_gone_is_named_wherever_it_was() {
+    for (gone, named) in [(0, "record 0 is missing"), (2, "record 2 is missing"), (4, "record 4 is missing")]
+    {
+        let store = directory();
+        store.open().expect("open").append(&entries(5), &[]).expect("append");
+        let database = Database::open(store.file()).expect("open the store");
+        let transaction = database.begin_write().expect("begin");
+        drop(transaction.open_table(ENTRIES).expect("table").remove(gone).expect("remove"));
+        transaction.commit().expect("commit");
+        drop(database);
+        let error = store.open().expect("open").load().expect_err("a record is gone");
+        assert!(error.to_string().contains(named), "{error}");
+    }
+}

@@ -32,8 +32,45 @@ const ONE: Bounds = Bounds {
 };
 
 /// The protocol as it is meant.
-pub(crate) const RIGHT: [Exploration; 14] = [
+pub(crate) const RIGHT: [Exploration; 18] = [
     right(Bounds { name: "plain", why: "nothing goes wrong", ..ONE }, true),
+    right(
+        Bounds {
+            name: "an agent ends",
+            why: "two handoffs, and an agent ends once at any moment",
+            ordinals: 2,
+            faults: Faults { agent_crashes: 1, ..NONE },
+            ..ONE
+        },
+        true,
+    ),
+    right(
+        Bounds {
+            name: "the controller ends",
+            why: "between any commit and what it sends",
+            faults: Faults { controller_crashes: 1, ..NONE },
+            ..ONE
+        },
+        true,
+    ),
+    right(
+        Bounds {
+            name: "an agent sleeps",
+            why: "H19: it is stopped between any check and write, another takes its place, and it wakes up",
+            faults: Faults { agents_stopped: 1, ..NONE },
+            ..ONE
+        },
+        true,
+    ),
+    right(
+        Bounds {
+            name: "unknown once",
+            why: "I8: a command ends without anybody knowing how",
+            faults: Faults { unknowns: 1, slow_holds: 1, ..NONE },
+            ..ONE
+        },
+        true,
+    ),
     right(
         Bounds {
             name: "two replicas",
@@ -42,7 +79,7 @@ pub(crate) const RIGHT: [Exploration; 14] = [
             faults: Faults { agent_crashes: 1, controller_crashes: 1, ..NONE },
             ..ONE
         },
-        true,
+        false,
     ),
     right(
         Bounds {
@@ -70,7 +107,7 @@ pub(crate) const RIGHT: [Exploration; 14] = [
             faults: Faults { losses: 1, duplicates: 1, ..NONE },
             ..ONE
         },
-        true,
+        false,
     ),
     right(
         Bounds {
@@ -127,7 +164,7 @@ pub(crate) const RIGHT: [Exploration; 14] = [
             faults: Faults { unknowns: 2, undos: 1, ..NONE },
             ..ONE
         },
-        true,
+        false,
     ),
     right(
         Bounds {
@@ -136,7 +173,7 @@ pub(crate) const RIGHT: [Exploration; 14] = [
             faults: Faults { slow_holds: 2, controller_crashes: 1, agent_crashes: 1, ..NONE },
             ..ONE
         },
-        true,
+        false,
     ),
     right(
         Bounds {
@@ -154,7 +191,7 @@ pub(crate) const RIGHT: [Exploration; 14] = [
             faults: Faults { restores: 1, ..NONE },
             ..ONE
         },
-        true,
+        false,
     ),
 ];
 

@@ -9,7 +9,7 @@ use ferry_core::facts::{Fenced, OutcomeResult};
 use crate::{
     cluster::Claim,
     executor::{self, conflict},
-    task::{Hand, Next, Stepped, Thing},
+    task::{Found, Hand, Next, Stepped, Thing},
 };
 
 pub(crate) fn step(hand: &mut Hand<'_>) -> Stepped {
@@ -36,7 +36,8 @@ pub(crate) fn step(hand: &mut Hand<'_>) -> Stepped {
         Next::Standing => standing(hand),
         Next::DeleteClaim => executor::delete_claim(hand),
         Next::Place => executor::place(hand, Next::ForgetLook),
-        Next::ForgetLook | Next::ForgetDelete => executor::forget(hand, 9, true, Next::NothingLeft),
+        Next::ForgetLook => forget(hand),
+        Next::ForgetDelete => executor::forget(hand, 9, true, Next::NothingLeft),
         _ => nothing_left(hand),
     }
 }
@@ -49,7 +50,9 @@ fn is_adopted(hand: &Hand<'_>, epoch: u64) -> bool {
 
 /// Nothing is touched before everything that names the disks is known to be of the adoption.
 fn survey(hand: &mut Hand<'_>) -> Stepped {
+    hand.task.found.clear();
     for disk in hand.place().disks.clone() {
+        hand.task.found.push((disk.volume.map(|volume| volume.made.into()), Found::Nothing));
         let claim = match disk.claim {
             Claim::Real(_, of) => is_adopted(hand, of),
             Claim::Nothing | Claim::Tombstone(_) => true,
@@ -72,6 +75,17 @@ fn standing(hand: &mut Hand<'_>) -> Stepped {
     executor::mark_volume(hand);
     hand.read(hand.thing_claim());
     Stepped::To(Next::DeleteClaim)
+}
+
+/// Only the PersistentVolume that was looked at goes: one that was made since is another, by its uid.
+fn forget(hand: &mut Hand<'_>) -> Stepped {
+    let looked_at = hand.task.found.get(hand.task.disk).and_then(|found| found.0);
+    match hand.disk().volume.map(|volume| u64::from(volume.made)) {
+        now if now == looked_at => executor::forget(hand, 9, true, Next::NothingLeft),
+        None => hand.next_disk(Next::ForgetLook, Next::NothingLeft),
+        Some(_) if looked_at.is_none() => hand.next_disk(Next::ForgetLook, Next::NothingLeft),
+        Some(_) => conflict(9),
+    }
 }
 
 fn nothing_left(hand: &mut Hand<'_>) -> Stepped {

@@ -1,7 +1,8 @@
 //! The model as the checker sees it: a first state, what can happen, and what must hold.
 //!
 //! Every state that the bounds allow is looked at, breadth first, so that what is found comes with a shortest way to it.
-//! States are told apart by a digest of 64 bits; two that share one would be taken for the same.
+//! States are told apart by a digest of 64 bits; two that share one would be taken for the same. What a state is and what
+//! can happen in it are the business of `world` and `action`.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

@@ -145,7 +145,8 @@ pub(crate) struct Task {
     pub(crate) disk: usize,
     /// What was read, and whether it is still so.
     pub(crate) read: Vec<(Thing, bool)>,
-    /// What an adoption found of each disk: the epoch of its PersistentVolume, and what its claim was.
+    /// What was found of each disk before anything was written: by an adoption the epoch of its PersistentVolume and what
+    /// its claim was, by a fence the number of its PersistentVolume.
     pub(crate) found: Vec<(Option<u64>, Found)>,
 }
 

@@ -6,10 +6,11 @@
 
 use super::world::{Cluster, PLAIN, World, name};
 use crate::facts::{
-    Fenced, Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, StepState,
+    Adopted, Fenced, Held, Outcome, OutcomeResult, Progress, Refusal, RefusalCode, Released, Retired,
+    StepState, Unknown,
 };
 use crate::migration::Ask;
-use crate::{Command, CommandId, Input, Order, Phase, Session};
+use crate::{Command, CommandId, Input, Order, Phase, Session, Slice};
 
 fn session(world: &World, of: &str) -> Session {
     world.links[&name(of)].session.unwrap()
@@ -285,5 +286,59 @@ fn preparation_that_finds_another_world_ends_refused_and_frees_the_workload() {
             assert!(!world.migration().phase.is_over());
             completes(world);
         }
+    }
+}
+
+#[test]
+fn an_adoption_of_other_disks_is_not_believed() {
+    let mut world = begun();
+    let adopt = sent(&mut world, "adopt");
+    let crate::CommandBody::Adopt { mut volumes, .. } = adopt.body.clone() else { panic!() };
+    volumes[0].handle = "other".to_owned();
+    let evidence = Adopted {
+        pod_uid: "new".to_owned(),
+        pod_address: "10.2.0.9".to_owned(),
+        node: None,
+        volumes,
+        epoch_kept: adopt.epoch,
+    };
+    answer(&mut world, "west", &adopt.id, OutcomeResult::Adopted(evidence));
+    assert_eq!(world.migration().phase, Phase::Paused);
+    assert!(world.migration().message.contains("volumes of ordinal"), "{}", world.migration().message);
+    completes(world);
+}
+
+#[test]
+fn a_retirement_that_leaves_volumes_is_not_believed() {
+    let mut world = begun();
+    let retire = sent(&mut world, "retire");
+    answer(&mut world, "east", &retire.id, OutcomeResult::Retired(Retired::default()));
+    assert_eq!(world.migration().phase, Phase::Paused);
+    assert!(world.migration().message.contains("PersistentVolumes in the source"));
+    completes(world);
+}
+
+#[test]
+fn the_source_takes_nothing_back_on_a_fence_that_is_unknown_or_does_not_fit() {
+    type Spoil = fn(&Fenced, Slice) -> OutcomeResult;
+    let spoil: [(&str, Spoil); 4] = [
+        ("slice", |of, with| OutcomeResult::Fenced(Fenced { slice: with, ..of.clone() })),
+        ("detach", |of, _| OutcomeResult::Fenced(Fenced { detached: false, ..of.clone() })),
+        ("epoch", |of, _| OutcomeResult::Fenced(Fenced { epoch_kept: crate::Epoch(2), ..of.clone() })),
+        ("unknown", |_, _| {
+            OutcomeResult::Unknown(Unknown { message: "no answer".to_owned(), ..Unknown::default() })
+        }),
+    ];
+    for (what, spoil) in spoil {
+        let mut world = begun();
+        sent(&mut world, "adopt");
+        assert_eq!(world.control(Ask::Undo), Ok(()));
+        let fence = sent(&mut world, "fence");
+        let crate::CommandBody::Fence { from_slice, to_slice, .. } = fence.body.clone() else { panic!() };
+        let right = Fenced { slice: to_slice, detached: true, epoch_kept: fence.epoch, ..Fenced::default() };
+        answer(&mut world, "west", &fence.id, spoil(&right, from_slice));
+        assert!(!world.sent.iter().any(|(_, command)| command.body.verb() == "reclaim"), "{what}");
+        world.attach_all();
+        world.run_until_sent("reclaim");
     }
 }

@@ -133,6 +133,30 @@ fn what_runs_already_or_belongs_elsewhere_is_refused() {
 }
 
 #[test]
+fn what_an_owner_that_is_away_said_last_is_not_trusted() {
+    let mut world = attached(PLAIN);
+    world.cross("east", "west", Order::HighestFirst);
+    let mut stray = World::new(PLAIN);
+    std::mem::swap(world.cluster("north"), stray.cluster("east"));
+    let west = world.cluster("west");
+    (west.set, west.governed) = (None, false);
+    west.pods.clear();
+    west.claims.clear();
+    west.pvs.clear();
+    world.say_inventory(&name("west"));
+    world.settle();
+    let plan = world.plan("north", "east", Order::HighestFirst);
+    assert!(
+        !codes(&plan).contains(&"P-owned-elsewhere"),
+        "it shows that it has nothing: {:?}",
+        plan.findings
+    );
+    world.detach("west");
+    let plan = world.plan("north", "east", Order::HighestFirst);
+    assert!(codes(&plan).contains(&"P-owned-elsewhere"), "{:?}", plan.findings);
+}
+
+#[test]
 fn a_disk_may_come_back_under_another_ordinal() {
     let mut world = attached(Shape { replicas: 2, ..PLAIN });
     world.cross("east", "west", Order::HighestFirst);

@@ -199,6 +199,20 @@ fn h20_a_cluster_that_has_not_mirrored_yet_holds_the_gate() {
 }
 
 #[test]
+fn h20_an_address_of_before_holds_the_gate() {
+    let mut world = begun(Shape { replicas: 1, ..PLAIN });
+    world.run_until_sent("release");
+    let address = world.cluster("east").pods[&0].address.clone();
+    world.cluster("east").stray_address = Some(address);
+    pass(&mut world, 60_000);
+    assert_eq!(count(&world, "retire"), 0);
+    assert!(world.migration().message.contains("the old address"), "{}", world.migration().message);
+    world.cluster("east").stray_address = None;
+    world.say_endpoints(&name("east"));
+    completes(world);
+}
+
+#[test]
 fn a_cluster_that_is_away_is_waited_for_and_named() {
     let mut world = begun(PLAIN);
     world.run_until_sent("release");

@@ -78,3 +78,7 @@ pub(crate) fn changes(
         .collect();
     (changed, gone)
 }
+
+#[cfg(test)]
+#[path = "inventory_tests.rs"]
+mod tests;

@@ -73,6 +73,9 @@ fn expect(condition: bool, message: &str) -> Result<(), Refusal> {
 #[expect(clippy::too_many_lines, reason = "exhaustive: one arm for each command")]
 pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>, Refusal> {
     let slice = cluster.set.as_ref().map(|set| set.slice).unwrap_or_default();
+    let stands = |from: &Slice, to: &Slice| {
+        expect(cluster.set.is_some() && (slice == *from || slice == *to), "the slice is another one")
+    };
     let mut writes: Vec<Write> = Vec::new();
     match &command.body {
         CommandBody::InspectSource { .. } | CommandBody::InspectTarget { .. } | CommandBody::Probe(_) => {}
@@ -111,7 +114,7 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
         }
         CommandBody::Release { ordinal, from_slice, to_slice, pod_uid, .. } => {
             stale(cluster, *ordinal, command.epoch)?;
-            expect(slice == *from_slice || slice == *to_slice, "the slice is another one")?;
+            stands(from_slice, to_slice)?;
             if slice == *from_slice {
                 let same = cluster.pods.get(ordinal).is_some_and(|pod| pod.uid == *pod_uid);
                 expect(same, "the pod is another one")?;
@@ -122,7 +125,7 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
         }
         CommandBody::Adopt { ordinal, from_slice, to_slice, volumes, .. } => {
             stale(cluster, *ordinal, command.epoch)?;
-            expect(slice == *from_slice || slice == *to_slice, "the slice is another one")?;
+            stands(from_slice, to_slice)?;
             writes.push(keep(*ordinal, command.epoch));
             for of in volumes.clone() {
                 writes.push(Box::new(move |cluster| adopt_volume(cluster, &of.claim.name, &of.handle)));
@@ -131,7 +134,7 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
         }
         CommandBody::Fence { ordinal, from_slice, to_slice, volumes, .. } => {
             stale(cluster, *ordinal, command.epoch)?;
-            expect(slice == *from_slice || slice == *to_slice, "the slice is another one")?;
+            stands(from_slice, to_slice)?;
             writes.push(keep(*ordinal, command.epoch));
             writes.extend(take_away(*ordinal, *to_slice));
             let handles: Vec<String> = volumes.iter().map(|of| of.handle.clone()).collect();
@@ -140,7 +143,7 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
         }
         CommandBody::Reclaim { ordinal, from_slice, to_slice, volumes, .. } => {
             stale(cluster, *ordinal, command.epoch)?;
-            expect(slice == *from_slice || slice == *to_slice, "the slice is another one")?;
+            stands(from_slice, to_slice)?;
             for of in volumes {
                 let known = cluster.pvs.get(&of.volume.name).is_some_and(|pv| pv.uid == of.volume.uid);
                 if !known {

@@ -58,6 +58,8 @@ pub(crate) struct Cluster {
     pub(crate) mirrored: BTreeMap<ClusterName, Vec<Endpoint>>,
     pub(crate) governed: bool,
     pub(crate) mirror_fails: bool,
+    /// An address that somebody keeps in its endpoints, without a host name.
+    pub(crate) stray_address: Option<String>,
     pub(crate) starts_ready: bool,
     /// Something that a preparation changed is still so.
     pub(crate) prepared: bool,
@@ -87,6 +89,7 @@ impl Cluster {
             mirrored: BTreeMap::new(),
             governed: false,
             mirror_fails: false,
+            stray_address: None,
             starts_ready: true,
             guard_faults: Vec::new(),
             prepared: false,
@@ -305,6 +308,11 @@ impl Cluster {
                 pod_uid: pod.uid.clone(),
                 ..Endpoint::default()
             })
+            .chain(
+                self.stray_address
+                    .iter()
+                    .map(|address| Endpoint { address: address.clone(), ..Endpoint::default() }),
+            )
             .collect()
     }
 
