@@ -205,7 +205,7 @@ async fn held_in(stage: &Stage, etcd: &Etcd, to: &str, step: &str) -> Result<Hel
 }
 
 /// The latest migration of the workload.
-async fn newest(stage: &Stage, etcd: &Etcd) -> Result<String> {
+pub(crate) async fn newest(stage: &Stage, etcd: &Etcd) -> Result<String> {
     let listed = stage.ferry.cli().run(&["get", "-n", &etcd.namespace, "-o", "json"]).await?.success()?;
     Ok(listed.json()?["items"][0]["id"].as_str().context("no migration")?.to_owned())
 }
@@ -215,7 +215,8 @@ async fn ferry(stage: &Stage, arguments: &[&str]) -> Result<String> {
     Ok(format!("{}{}", output.stdout, output.stderr))
 }
 
-async fn rests(stage: &Stage, id: &str, phase: &str) -> Result<Value> {
+/// Waits for a migration to rest in that phase.
+pub(crate) async fn rests(stage: &Stage, id: &str, phase: &str) -> Result<Value> {
     Wait::new(format!("{id} to be {phase}"), RESTED)
         .on(stage.ferry.controller())
         .until(async || {
@@ -231,7 +232,8 @@ async fn pod_is_ready(cluster: &Cluster, etcd: &Etcd) -> Result<()> {
     cluster.kubectl(&wait).await.map(|_| ())
 }
 
-fn names<'a>(etcd: &'a Etcd, kind: &'a str) -> [&'a str; 6] {
+/// The arguments that list the names of one kind in the workload's namespace.
+pub(crate) fn names<'a>(etcd: &'a Etcd, kind: &'a str) -> [&'a str; 6] {
     ["get", kind, "-n", &etcd.namespace, "-o", "jsonpath={.items[*].metadata.name}"]
 }
 

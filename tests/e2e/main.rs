@@ -8,6 +8,7 @@
 mod bad_input;
 mod control;
 mod crossing;
+mod hazards;
 mod intruders;
 mod kill;
 mod observe;
@@ -39,7 +40,7 @@ fn halves() -> [Vec<(&'static str, Case)>; 2] {
     [
         [bad_input::CASES, refusal::CASES, probe::CASES, bad_input::LATE, crossing::CASES, observe::CASES]
             .concat(),
-        [control::CASES, intruders::CASES, kill::CASES].concat(),
+        [control::CASES, intruders::CASES, kill::CASES, hazards::CASES].concat(),
     ]
 }
 

@@ -93,8 +93,10 @@ pub(crate) fn recorded(ctx: &Context, set: &Value, ordinal: u32) -> Option<Value
 }
 
 /// Writes the epoch and `handoff` to the set, as it was read, and leaves its slice: a patch that was decided before
-/// fails from now on.
-pub(crate) async fn fence(ctx: &Context, set: &Value, handoff: &Value) -> Halted<Value> {
+/// fails from now on. The epochs are looked at after the set was read, as for [`apply`]: the record of a later command
+/// stays.
+pub(crate) async fn fence(ctx: &Context, set: &Value, ordinal: u32, handoff: &Value) -> Halted<Value> {
+    epochs::latest(ctx, &[(ordinal, ctx.command.epoch)]).await?;
     let epoch = object::epoch(set).max(ctx.command.epoch).to_string();
     let changes = object::annotate(set, &[(EPOCH, &epoch), (HANDOFF, &handoff.to_string())]);
     api::amend(ctx, &stateful_set::key(ctx), set, changes).await

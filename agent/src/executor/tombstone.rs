@@ -16,6 +16,10 @@ use crate::{context::Context, guard::blame, outcome::Stop};
 
 /// Label of every tombstone; its value is `true`.
 pub const LABEL: &str = "ferry.dev/tombstone";
+/// Annotation of a tombstone that outlives the migration; its value is `true`. The ordinal was taken back from here or
+/// given away: a process of before that was paused may still make the volume and the claim of an adoption, and the
+/// claim's name being taken is all that stops it.
+pub const STAYS: &str = "ferry.dev/stays";
 /// `spec.volumeName` of every tombstone: PersistentVolumes' names are DNS subdomains, this is none.
 pub const VOLUME_NAME: &str = "ferry.dev/TOMBSTONE";
 
@@ -47,18 +51,49 @@ pub(crate) async fn standing(ctx: &Context, name: &str) -> Result<Standing, Stop
     })
 }
 
+/// Whether the tombstone outlives the migration.
+pub(crate) fn stays(tombstone: &Value) -> bool {
+    object::annotation(tombstone, STAYS) == Some("true")
+}
+
+/// A tombstone that [`stays`] stands under `name` when this returns, as by [`place`].
+///
+/// # Errors
+/// As [`place`].
+pub(crate) async fn leave(ctx: &Context, step: u32, name: &str, epoch: u64) -> Halted<()> {
+    stand(ctx, step, name, (epoch, true)).await
+}
+
 /// A tombstone of `epoch` stands under `name` when this returns.
 ///
 /// # Errors
 /// A conflict if a real claim stands there, `STALE_EPOCH` if a tombstone of a later epoch does.
 pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> Halted<()> {
+    stand(ctx, step, name, (epoch, false)).await
+}
+
+/// [`leave`] for who has just seen that nothing stands under `name`: nobody gets time to put something there.
+///
+/// # Errors
+/// Begin again if somebody was faster: whether the command is of the past is asked first then.
+pub(crate) async fn leave_in_gap(ctx: &Context, name: &str, epoch: u64) -> Halted<()> {
+    make(ctx, name, (epoch, true)).await
+}
+
+async fn make(ctx: &Context, name: &str, (epoch, stays): (u64, bool)) -> Halted<()> {
+    let key = Key::of(ctx, CLAIM, name);
+    match api::create(ctx, &key, &body(&key, &ctx.command.migration, epoch, stays)).await? {
+        Written::Done(_) => Ok(()),
+        _ => Err(Halt::Again(format!("{key} was created by somebody else meanwhile"))),
+    }
+}
+
+async fn stand(ctx: &Context, step: u32, name: &str, (epoch, stays): (u64, bool)) -> Halted<()> {
     let key = Key::of(ctx, CLAIM, name);
     let mut wait = Wait::new(ctx, step);
     loop {
         match standing(ctx, name).await? {
-            Standing::Nothing => {
-                return place_in_gap(ctx, name, epoch).await;
-            }
+            Standing::Nothing => return make(ctx, name, (epoch, stays)).await,
             Standing::Real(claim) => {
                 return Err(Stop::conflict(format!(
                     "{key} (uid {}{}) stands where the tombstone belongs; it may hold data. Look at it, then delete or \
@@ -75,25 +110,17 @@ pub(crate) async fn place(ctx: &Context, step: u32, name: &str, epoch: u64) -> H
                 wait.watch(&key);
                 wait.pause(format!("the deletion of the tombstone {key}, which is put back then")).await?;
             }
-            Standing::Tombstone(tombstone) if object::epoch(&tombstone) == epoch => return Ok(()),
             Standing::Tombstone(tombstone) => {
-                let changes = object::annotate(&tombstone, &[(EPOCH, &epoch.to_string())]);
-                api::amend(ctx, &key, &tombstone, changes).await?;
+                let mut wanted = vec![(EPOCH, epoch.to_string())];
+                wanted.extend(stays.then(|| (STAYS, "true".to_owned())));
+                wanted.retain(|(name, value)| object::annotation(&tombstone, name) != Some(value));
+                if !wanted.is_empty() {
+                    let wanted: Vec<_> = wanted.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                    api::amend(ctx, &key, &tombstone, object::annotate(&tombstone, &wanted)).await?;
+                }
                 return Ok(());
             }
         }
-    }
-}
-
-/// [`place`] for who has just seen that nothing stands under `name`: nobody gets time to put something there.
-///
-/// # Errors
-/// Begin again if somebody was faster: whether the command is of the past is asked first then.
-pub(crate) async fn place_in_gap(ctx: &Context, name: &str, epoch: u64) -> Halted<()> {
-    let key = Key::of(ctx, CLAIM, name);
-    match api::create(ctx, &key, &body(&key, &ctx.command.migration, epoch)).await? {
-        Written::Done(_) => Ok(()),
-        _ => Err(Halt::Again(format!("{key} was created by somebody else meanwhile"))),
     }
 }
 
@@ -148,13 +175,17 @@ fn later(key: &Key, tombstone: &Value, epoch: u64) -> Halt {
     .into()
 }
 
-fn body(key: &Key, migration: &str, epoch: u64) -> Value {
+fn body(key: &Key, migration: &str, epoch: u64, stays: bool) -> Value {
+    let mut annotations = json!({EPOCH: epoch.to_string(), MADE_BY: migration});
+    if stays {
+        annotations[STAYS] = "true".into();
+    }
     json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",
         "metadata": {
             "name": key.name, "namespace": key.namespace,
             "labels": {MANAGED_BY: FERRY, LABEL: "true"},
-            "annotations": {EPOCH: epoch.to_string(), MADE_BY: migration},
+            "annotations": annotations,
         },
         "spec": {
             "accessModes": ["ReadWriteOnce"],

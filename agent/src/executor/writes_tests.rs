@@ -153,7 +153,7 @@ async fn a_tombstone_takes_no_claim_for_itself() {
 #[tokio::test]
 async fn a_gap_that_somebody_filled_is_looked_at_again() {
     let server = Server::default().answers_writes(&[409]);
-    let placed = tombstone::place_in_gap(&server.context(), "data-db-2", EPOCH).await;
+    let placed = tombstone::leave_in_gap(&server.context(), "data-db-2", EPOCH).await;
     assert!(matches!(placed, Err(Halt::Again(_))), "{placed:?}");
 }
 

@@ -140,7 +140,7 @@ fn check_custody(migration: &Migration, work: &Work, record: &WorkloadRecord) ->
                     && known.epoch == handoff.epoch
                     && handoff.released.is_none()
                     && work.source_slice.contains(ordinal)
-                    && matches!(work.stage, Stage::Holding | Stage::Releasing)
+                    && matches!(work.stage, Stage::Holding | Stage::Releasing | Stage::Fencing)
             }
             (Custody::Granted { from, to }, Some(handoff)) => {
                 (from, to) == sides
@@ -250,7 +250,7 @@ fn undo_fits(work: &Work, custody: &Custody, side: (bool, bool), body: &CommandB
         CommandBody::Fence { ordinal, to_slice, .. } => {
             side.1
                 && work.stage == Stage::Fencing
-                && matches!(custody, Custody::Granted { .. })
+                && matches!(custody, Custody::Granted { .. } | Custody::Releasing { .. })
                 && !to_slice.contains(*ordinal)
         }
         CommandBody::Reclaim { ordinal, to_slice, .. } => {

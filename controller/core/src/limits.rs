@@ -104,3 +104,9 @@ pub(crate) fn cut(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+/// Epochs, commands and inspections that may have been given out between a backup and its restoration.
+pub(crate) const RESTORED_NUMBERS: u64 = 1_000_000;
+
+/// Migrations that may have been started between a backup and its restoration.
+pub(crate) const RESTORED_MIGRATIONS: u64 = 10_000;

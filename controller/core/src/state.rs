@@ -98,6 +98,32 @@ impl State {
         self.restores + 1
     }
 
+    /// What becomes of a state that comes from a backup (H18). Its generation rises; whatever is numbered goes on above
+    /// what may have been given out since; what was asked for is asked for anew, under an epoch that nobody was given,
+    /// and what was proven of an ordinal between two clusters is proven anew.
+    pub fn restored(&mut self) {
+        self.restores += 1;
+        self.migrations_started += limits::RESTORED_MIGRATIONS;
+        self.inspections += limits::RESTORED_NUMBERS;
+        self.finishes += limits::RESTORED_NUMBERS;
+        let ordinals = self.ledger.workloads.values_mut().flat_map(|record| record.ordinals.values_mut());
+        for ordinal in ordinals {
+            ordinal.epoch.0 += limits::RESTORED_NUMBERS;
+        }
+        for (id, work) in &mut self.work {
+            work.commands += limits::RESTORED_NUMBERS;
+            for slot in work.slots.values_mut() {
+                slot.pending = None;
+            }
+            let of = work.handoff.as_ref().map(|handoff| handoff.ordinal);
+            let workload = self.migrations.get(id).map(|migration| &migration.workload);
+            let record = workload.and_then(|workload| self.ledger.workloads.get_mut(workload));
+            if let Some(record) = record.zip(of).and_then(|(record, of)| record.ordinals.get_mut(&of)) {
+                crate::migration::restored(work, record);
+            }
+        }
+    }
+
     /// The running migration of that workload.
     #[must_use]
     pub fn running(&self, workload: &Workload) -> Option<&Migration> {

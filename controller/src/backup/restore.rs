@@ -58,7 +58,7 @@ pub fn restore(file: &Path, dir: &Path) -> Result<Restored, Error> {
         let (found, expected) = (short(&found), short(&backup.head.ca_sha256));
         return Err(Error::OtherIdentity { dir: dir.to_owned(), found, expected });
     }
-    state.restores += 1;
+    state.restored();
     state.tokens.by_hash.clear();
     let generation = state.generation();
     let running: Vec<String> = state.work.keys().map(ToString::to_string).collect();

@@ -282,7 +282,7 @@ fn attach(world: &mut World, side: Side, memory: &Memory) {
 fn restore(world: &mut World) {
     let Some(backup) = world.backup.take() else { return };
     let mut state = backup.state.clone();
-    state.restores += 1;
+    state.restored();
     world.ledger = Arc::new(Ledger::new(state, NOW));
     world.rewound = true;
     restart(world);

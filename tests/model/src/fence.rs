@@ -45,7 +45,7 @@ pub(crate) fn step(hand: &mut Hand<'_>) -> Stepped {
 /// Whether it bears the adoption's epoch, or this command's after it was marked.
 fn is_adopted(hand: &Hand<'_>, epoch: u64) -> bool {
     let own = hand.task.epoch();
-    (own.saturating_sub(1)..=own).contains(&epoch)
+    (1..=own).contains(&epoch)
 }
 
 /// Nothing is touched before everything that names the disks is known to be of the adoption.

@@ -110,8 +110,8 @@ async fn make_volume(
         return Ok(());
     }
     Err(Stop::conflict(format!(
-        "{key} exists and is not of this handoff: it has handle {} and epoch {}, expected {} and {epoch}{} (H12). Delete \
-         that object, its policy being Retain",
+        "{key} exists and is not of this handoff: it has handle {} and epoch {}, expected {} and {epoch}{} (H12). Take \
+         the ordinal back, which forgets what an earlier attempt made, or delete that object, its policy being Retain",
         object::volume_id(&found).handle,
         object::epoch(&found),
         disk.id.handle,

@@ -51,7 +51,7 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Given> {
             let here = Recorded { claim: claim.clone(), volume: volume.clone(), id: recorded.id.clone() };
             unclaim::delete(work, &here, &claim).await?;
         }
-        tombstone::place(ctx, step, name, ctx.command.epoch).await?;
+        tombstone::leave(ctx, step, name, ctx.command.epoch).await?;
     }
     let mut pv_names = Vec::new();
     for volume in volumes {
@@ -81,12 +81,12 @@ async fn ours(work: &Work<'_>) -> Result<Vec<Value>, Stop> {
             && object::text(&volume, "/spec/claimRef/name") == claim;
         if !is_ours {
             return Err(Stop::conflict(format!(
-                "PersistentVolume {} names the disk {} and is not of this handoff: it has epoch {}, expected {} (H12). \
+                "PersistentVolume {} names the disk {} and is not of this handoff: it has epoch {}, expected 1 to {} (H12). \
                  Delete that object, its policy being Retain",
                 object::name(&volume),
                 id.handle,
                 object::epoch(&volume),
-                adopted(work)
+                work.ctx.command.epoch
             )));
         }
         found.push(volume);
@@ -104,11 +104,11 @@ async fn claim(work: &Work<'_>, recorded: &Recorded, name: &str) -> Result<Optio
     }
     Err(Stop::conflict(format!(
         "{} (uid {}) is not of this handoff: it names the volume {found:?} and has epoch {}, expected {expected:?} and \
-         {}. It may hold data: look at it, then delete or rename it",
+         1 to {}. It may hold data: look at it, then delete or rename it",
         Key::of(work.ctx, CLAIM, name),
         object::uid(&claim),
         object::epoch(&claim),
-        adopted(work)
+        work.ctx.command.epoch
     )))
 }
 
@@ -127,12 +127,8 @@ async fn settled(work: &Work<'_>, here: &Recorded) -> Halted<()> {
     Ok(())
 }
 
-/// The epoch of the adoption that is taken back.
-fn adopted(work: &Work<'_>) -> u64 {
-    work.ctx.command.epoch.saturating_sub(1)
-}
-
-/// Whether the object bears the adoption's epoch, or this command's after it was marked.
+/// Whether the object bears the epoch of an adoption: one below the command's (far below, where a restored ledger asks),
+/// or the command's own after it was marked.
 fn is_adopted(work: &Work<'_>, object: &Value) -> bool {
-    (adopted(work)..=work.ctx.command.epoch).contains(&object::epoch(object))
+    (1..=work.ctx.command.epoch).contains(&object::epoch(object))
 }

@@ -39,7 +39,7 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Left> {
         slice_patch::apply(ctx, &set, change, &handoff).await?
     } else if slice_patch::recorded(ctx, &set, change.ordinal).is_none() {
         let handoff = handoff(work, &seen(work).await?);
-        slice_patch::fence(ctx, &set, &handoff).await?
+        slice_patch::fence(ctx, &set, change.ordinal, &handoff).await?
     } else {
         set
     };
@@ -114,7 +114,7 @@ pub(super) async fn ended(work: &Work<'_>, ran: &Ran) -> Halted<Ran> {
             Some(pod) => {
                 if add(work, &mut ran, object::text(&pod, "/spec/nodeName")).await? {
                     object::uid(&pod).clone_into(&mut ran.pod_uid);
-                    slice_patch::fence(ctx, &set, &handoff(work, &ran)).await?;
+                    slice_patch::fence(ctx, &set, change.ordinal, &handoff(work, &ran)).await?;
                 }
                 stop::waited_for(ctx, &set, &pod).await?
             }

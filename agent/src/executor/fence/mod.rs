@@ -6,8 +6,8 @@
 //! ordinal out of the slice and waits for its pod's end; the proof of detach is the release's own; `give_back` puts
 //! tombstones in the claims' place and forgets the PersistentVolumes, `Retain` read back.
 //!
-//! Taken back is what bears the epoch of the adoption, the one before the command's; anything else that names the disks
-//! stops it. A PersistentVolume that a paused process of the adoption makes after all this is reserved for the name of
+//! Taken back is what bears the epoch of an adoption, one below the command's; anything else that names the disks stops
+//! it. A PersistentVolume that a paused process of the adoption makes after all this is reserved for the name of
 //! a claim under which a tombstone stands: it is never Bound, and the next hold forgets it.
 
 use ferry_proto::agent::v1::{Fence, Fenced};

@@ -40,7 +40,7 @@ pub(super) async fn run(ctx: &Context, command: &Reclaim) -> Halted<Reclaimed> {
     slice_patch::side(&set, &change)?;
     if slice_patch::recorded(ctx, &set, *ordinal).is_none() {
         let handoff = json!({"ordinal": ordinal, "epoch": ctx.command.epoch});
-        slice_patch::fence(ctx, &set, &handoff).await?;
+        slice_patch::fence(ctx, &set, *ordinal, &handoff).await?;
     }
     let volumes = rebind::run(ctx, &recorded).await?;
     epochs::keep(ctx, &kept).await?;

@@ -146,6 +146,13 @@ async fn gone(ctx: &Context, key: &Key, claim: &Value) -> Halted<()> {
 async fn free(ctx: &Context, disk: &Recorded) -> Halted<()> {
     let (key, epoch) = (disk.key(ctx), ctx.command.epoch);
     let volume = available(ctx, disk).await?;
+    if object::epoch(&volume) > epoch {
+        return Err(Stop::stale_epoch(format!(
+            "{key} is of epoch {}; the command is of epoch {epoch}, of the past",
+            object::epoch(&volume)
+        ))
+        .into());
+    }
     let mut changes = Vec::new();
     for field in ["uid", "resourceVersion"] {
         let path = format!("/spec/claimRef/{field}");
@@ -153,11 +160,10 @@ async fn free(ctx: &Context, disk: &Recorded) -> Halted<()> {
             changes.push(json!({"op": "remove", "path": path}));
         }
     }
-    if changes.is_empty() && object::epoch(&volume) >= epoch {
+    if changes.is_empty() && object::epoch(&volume) == epoch {
         return Ok(());
     }
-    let epoch = object::epoch(&volume).max(epoch).to_string();
-    changes.extend(object::annotate(&volume, &[(EPOCH, &epoch)]));
+    changes.extend(object::annotate(&volume, &[(EPOCH, &epoch.to_string())]));
     api::amend(ctx, &key, &volume, changes).await?;
     Ok(())
 }

@@ -35,11 +35,11 @@ pub(super) async fn run(work: &Work<'_>) -> Halted<Vec<ClaimedVolume>> {
         let claim = match tombstone::standing(ctx, name).await? {
             Standing::Real(claim) => {
                 delete(work, recorded, &claim).await?;
-                tombstone::place_in_gap(ctx, name, ctx.command.epoch).await?;
+                tombstone::leave_in_gap(ctx, name, ctx.command.epoch).await?;
                 claim
             }
             Standing::Nothing | Standing::Tombstone(_) => {
-                tombstone::place(ctx, step, name, ctx.command.epoch).await?;
+                tombstone::leave(ctx, step, name, ctx.command.epoch).await?;
                 recorded.claim.clone()
             }
         };

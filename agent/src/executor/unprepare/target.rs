@@ -1,7 +1,7 @@
 //! The target as it was: what bears the mark of this migration goes.
 //!
 //! The order keeps a stray pod from an empty disk: first the empty StatefulSet, exactly as it was read, and its 404;
-//! then the tombstones; then what the pod template needed, the Service last. A set that an earlier migration left, or
+//! then the tombstones, but those of ordinals that were here; then what the pod template needed, the Service last. A set that an earlier migration left, or
 //! somebody else made, stays with its tombstones. Of the rest stays, and is said, what somebody else has written to
 //! since, or what a pod or another StatefulSet of the namespace uses now.
 
@@ -35,7 +35,7 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Vec<String
     match api::read(ctx, &key).await? {
         Some(set) if is_ours(ctx, &set) => {
             gone(ctx, command, &set).await?;
-            tombstones(ctx).await?;
+            left.extend(tombstones(ctx).await?);
         }
         Some(set) => {
             left.push(format!("{key}: it was here before this migration, and stays with its tombstones"));
@@ -47,7 +47,7 @@ pub(super) async fn run(ctx: &Context, command: &Unprepare) -> Halted<Vec<String
                 budget::withdraw(ctx, &found, &epochs::pairs(&command.epochs)).await?;
             }
         }
-        None => tombstones(ctx).await?,
+        None => left.extend(tombstones(ctx).await?),
     }
     for kind in DEPENDENCIES {
         for object in api::list(ctx, kind, "").await? {
@@ -111,14 +111,25 @@ async fn gone(ctx: &Context, command: &Unprepare, set: &Value) -> Halted<()> {
     stateful_set::delete_empty(ctx, STEP, set).await
 }
 
-/// The tombstones of this migration are gone when this returns; the set is, so nothing makes claims here.
-async fn tombstones(ctx: &Context) -> Halted<()> {
+/// The tombstones of this migration are gone when this returns, but for those that stay, one line each; the set is
+/// gone, so nothing makes claims here.
+async fn tombstones(ctx: &Context) -> Halted<Vec<String>> {
+    let mut left = Vec::new();
     for claim in api::list(ctx, CLAIM, "").await? {
-        if tombstone::is(&claim) && is_ours(ctx, &claim) {
+        if !tombstone::is(&claim) || !is_ours(ctx, &claim) {
+            continue;
+        }
+        if tombstone::stays(&claim) {
+            left.push(format!(
+                "{}: the tombstone of an ordinal that was here or on its way; delete it once no agent of before the \
+                 rollback can be running any more",
+                Key::of(ctx, CLAIM, object::name(&claim))
+            ));
+        } else {
             tombstone::remove(ctx, STEP, object::name(&claim), &claim, u64::MAX).await?;
         }
     }
-    Ok(())
+    Ok(left)
 }
 
 /// Deletes what the pod template needed, or says why it stays.

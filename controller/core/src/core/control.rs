@@ -26,9 +26,10 @@ impl Step<'_> {
             Stage::Holding | Stage::Releasing => {
                 let handoff = work.handoff.as_ref()?;
                 let epoch = self.fresh_epoch(migration, handoff);
-                match handoff.release_sent {
-                    false => (undo || paused).then_some(Event::Withdrawn),
-                    true => undo.then_some(Event::ReclaimBegan { epoch }),
+                match (handoff.release_sent, handoff.adopt_sent) {
+                    (false, _) => (undo || paused).then_some(Event::Withdrawn),
+                    (true, false) => undo.then_some(Event::ReclaimBegan { epoch }),
+                    (true, true) => undo.then_some(Event::FenceBegan { epoch }),
                 }
             }
             Stage::Adopting | Stage::Gating | Stage::Resolving if undo => {

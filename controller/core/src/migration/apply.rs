@@ -157,7 +157,7 @@ impl Scene<'_> {
             Event::ReclaimBegan { epoch } => self.undo_began(*epoch, true),
             Event::Fenced { .. } => self.fenced(),
             Event::Reclaimed { evidence } => self.reclaimed(evidence),
-            Event::EpochRaised { epoch } => self.raise_epoch(*epoch),
+            Event::EpochRaised { epoch } => self.overtaken(*epoch),
             Event::Turned => self.turned(),
             Event::UnprepareBegan => self.unprepare_began(),
             Event::SideUnprepared { cluster, left } => self.side_unprepared(cluster, left),

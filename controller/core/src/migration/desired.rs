@@ -45,7 +45,7 @@ pub(crate) fn desired(
         Stage::Settling | Stage::Finishing if !work.settled.contains(cluster) => {
             Some(settle(work, record, source, *cluster == migration.to))
         }
-        Stage::Fencing if !source => fence(work, work.handoff.as_ref()?),
+        Stage::Fencing if !source => Some(fence(work, work.handoff.as_ref()?)),
         Stage::Reclaiming if source => Some(reclaim(work, work.handoff.as_ref()?)),
         Stage::Unpreparing if work.prepared.contains(cluster) && !work.settled.contains(cluster) => {
             Some(unprepare(work, record, *cluster == migration.to))
@@ -174,15 +174,15 @@ fn adopt(migration: &Migration, work: &Work, handoff: &Handoff) -> Option<Desire
     Some(Desired { epoch: handoff.epoch, body })
 }
 
-fn fence(work: &Work, handoff: &Handoff) -> Option<Desired> {
+fn fence(work: &Work, handoff: &Handoff) -> Desired {
     let body = CommandBody::Fence {
         ordinal: handoff.ordinal,
         stateful_set_uid: work.target_uid.clone(),
         from_slice: handoff.target_to,
         to_slice: handoff.target_from,
-        volumes: handoff.released.as_ref()?.volumes.clone(),
+        volumes: work.granted().to_vec(),
     };
-    Some(Desired { epoch: handoff.epoch, body })
+    Desired { epoch: handoff.epoch, body }
 }
 
 fn reclaim(work: &Work, handoff: &Handoff) -> Desired {

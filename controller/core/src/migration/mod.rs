@@ -16,6 +16,7 @@ mod event;
 mod evidence;
 mod gate;
 mod judge;
+mod overtaken;
 mod progress;
 mod stage;
 #[cfg(test)]
@@ -36,5 +37,6 @@ pub(crate) use desired::{desired, timeout_ms};
 pub(crate) use evidence::holds_fit;
 pub(crate) use gate::{converged, old_addresses, ordinal_converged};
 pub(crate) use judge::{Asked, judge};
+pub(crate) use overtaken::restored;
 pub(crate) use progress::apply_step_report;
 pub(crate) use work::holds_are_stale;

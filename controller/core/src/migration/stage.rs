@@ -110,6 +110,8 @@ impl Stage {
             Event::Settled => &[(Self::Settling, Self::Between), (Self::Finishing, Self::Completed)],
             Event::Withdrawn => &[(Self::Holding, Self::Settling), (Self::Releasing, Self::Settling)],
             Event::FenceBegan { .. } => &[
+                (Self::Holding, Self::Fencing),
+                (Self::Releasing, Self::Fencing),
                 (Self::Adopting, Self::Fencing),
                 (Self::Gating, Self::Fencing),
                 (Self::Resolving, Self::Fencing),
@@ -124,10 +126,11 @@ impl Stage {
             Event::EpochRaised { .. } => &[
                 (Self::Holding, Self::Holding),
                 (Self::Releasing, Self::Releasing),
-                (Self::Adopting, Self::Adopting),
+                // What was proven, was proven before somebody went on above it: it is proven anew.
+                (Self::Adopting, Self::Releasing),
                 (Self::Retiring, Self::Retiring),
                 (Self::Fencing, Self::Fencing),
-                (Self::Reclaiming, Self::Reclaiming),
+                (Self::Reclaiming, Self::Fencing),
             ],
             Event::Turned => &[(Self::Between, Self::Between)],
             Event::UnprepareBegan => &[

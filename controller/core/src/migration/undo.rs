@@ -55,7 +55,7 @@ impl Scene<'_> {
         handoff.pod_address.clear();
         handoff.adopted.clear();
         let slice = handoff.target_from;
-        let volumes = handoff.released.as_ref().map(|of| of.volumes.clone()).unwrap_or_default();
+        let volumes = self.work.granted().to_vec();
         self.work.target_slice = slice;
         for volume in &volumes {
             let disk = self.disk(volume);

@@ -179,6 +179,19 @@ fn perhaps() -> bool {
 }
 
 impl Work {
+    /// The disks that the target was, or may have been, granted: as the source released them, else as preparation
+    /// found them. None without a handoff.
+    #[must_use]
+    pub fn granted(&self) -> &[ClaimedVolume] {
+        let Some(handoff) = &self.handoff else {
+            return &[];
+        };
+        match &handoff.released {
+            Some(released) => &released.volumes,
+            None => self.volumes.get(&handoff.ordinal).map_or(&[], Vec::as_slice),
+        }
+    }
+
     /// Where the migration stands, for people.
     #[must_use]
     pub fn phase(&self, control: &Control) -> Phase {
