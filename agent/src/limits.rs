@@ -72,8 +72,6 @@ pub const PULL_NODES: usize = 16;
 
 /// Time until the API server enforces a guard that was written: it takes it up within a second.
 pub const GUARD_WAIT: Duration = Duration::from_secs(30);
-/// Time for other API servers than the one that was asked to take up that a guard is gone.
-pub const GUARD_LINGER: Duration = Duration::from_secs(1);
 /// Pause between two questions whether it does.
 pub const GUARD_POLL: Duration = Duration::from_millis(100);
 /// Faults of guards in one inventory.

@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     executor::{
         api::{self, BINDING, CLAIM, CONFIG_MAP, Halt, Halted, Key, POLICY, VOLUME, Written},
-        object, tombstone,
+        epochs, object, tombstone,
     },
     limits,
     outcome::Stop,
@@ -172,8 +172,8 @@ async fn complete(ctx: &Context, contents: &mut Contents) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The guard of the command's workload is gone, and enforced no more, when this returns. Its list goes last: as long as
-/// any API server binds the policy to a list that is gone, it refuses every write of a PersistentVolume in the cluster.
+/// The guard of the command's workload is gone, and enforced no more, when this returns. Its list goes last, so that
+/// nobody is refused by half of it.
 pub(crate) async fn remove(ctx: &Context) -> Halted<()> {
     let keys = Keys::of(ctx);
     let found = keys.read(ctx).await?;
@@ -187,7 +187,6 @@ pub(crate) async fn remove(ctx: &Context) -> Halted<()> {
         let data = found.data();
         let canary = format!("{}.{}", text(&data, "revision"), text(&data, "digest"));
         asked(ctx, 0, &canary, false).await?;
-        tokio::time::sleep(limits::GUARD_LINGER).await;
     }
     delete(ctx, &keys.policy, found.policy.as_ref()).await?;
     delete(ctx, &keys.map, found.map.as_ref()).await
@@ -229,6 +228,8 @@ fn data_of(ctx: &Context, key: &Key, data: &Map<String, Value>) -> Value {
 
 /// The object is as `wanted` when this returns: made, or its contents replaced as it was `seen`; as it is then.
 async fn put(ctx: &Context, key: &Key, seen: Option<&Value>, wanted: Value) -> Halted<Value> {
+    // Not by a process that was paused until its command was one of the past.
+    epochs::latest(ctx, &[]).await?;
     let written = match seen {
         None => api::create(ctx, key, &wanted).await?,
         Some(seen) => {

@@ -214,7 +214,9 @@ fn rules(namespace: &str, workload: &str) -> Value {
     })
 }
 
-/// The binding: the policy with the workload's own list; without that list everything it looks at is refused.
+/// The binding: the policy with the workload's own list. Without the list nothing is refused: denied would be every write
+/// of a PersistentVolume in the cluster, also others', for as long as a binding that a paused process made late stands.
+/// Who takes the list away is refused by the policy, and noticed by the watch.
 pub(crate) fn binding(namespace: &str, workload: &str) -> Value {
     let name = name(namespace, workload);
     json!({
@@ -223,7 +225,7 @@ pub(crate) fn binding(namespace: &str, workload: &str) -> Value {
         "spec": {
             "policyName": name,
             "paramRef": {
-                "name": map_name(workload), "namespace": namespace, "parameterNotFoundAction": "Deny",
+                "name": map_name(workload), "namespace": namespace, "parameterNotFoundAction": "Allow",
             },
             "validationActions": ["Deny", "Audit"],
         },

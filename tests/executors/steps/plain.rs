@@ -18,6 +18,8 @@ const EPOCH: &str = "ferry.dev/epoch";
 const DISOWNED: &str = "1";
 /// The same in a manifest that evidence carries.
 const DISOWNED_SAID: &str = r#"\"ferry.dev/epoch\":\"1\","#;
+/// Keys of the guard's list.
+const DIGESTS: [&str; 2] = ["digest", "revision"];
 /// What handles of the array begin with, and the hexadecimal digits that follow.
 const HANDLE: (&str, usize) = ("vol-", 16);
 /// Length of a UUID.
@@ -63,6 +65,12 @@ pub(crate) fn objects(journey: &Journey, nodes: &[String], snapshot: &Snapshot) 
         let annotations = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
         if let Some(annotations) = annotations.filter(|_| name.starts_with("PersistentVolumeClaim/")) {
             annotations.retain(|key, epoch| key != EPOCH || epoch != DISOWNED);
+        }
+        // Digests of what is guarded, by handles and namespace, which stand beside them.
+        if let Some(data) = object.pointer_mut("/data").and_then(Value::as_object_mut) {
+            data.retain(|key, _| {
+                !name.starts_with("ConfigMap/ferry-guard-") || !DIGESTS.contains(&key.as_str())
+            });
         }
         text(journey, nodes, &format!("{name} {object}"))
     };

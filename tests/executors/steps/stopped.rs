@@ -217,6 +217,16 @@ pub(crate) fn harmless(verb: Verb, write: &str) -> Option<&'static str> {
             "a copy of what the source has, which nothing uses; it bears the migration's mark, by which it goes when \
              preparation is taken back again",
         ),
+        (Verb::PrepareSource, "POST", "configmaps") => Some(
+            "the list of a guard that nothing binds: nothing is refused by it, and it goes with the next guard",
+        ),
+        (
+            Verb::PrepareSource | Verb::PrepareTarget,
+            "POST",
+            "validatingadmissionpolicies" | "validatingadmissionpolicybindings",
+        ) => Some(
+            "rules without a list: nothing is refused by them, and they go when preparation is taken back again",
+        ),
         (Verb::PrepareSource, "PATCH", _) if path.contains("/statefulsets/") => Some(
             "retention Retain, and the record of what it was: nothing is deleted by it, and taking preparation back once \
              more restores what the record says",

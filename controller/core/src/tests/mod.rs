@@ -8,6 +8,7 @@ mod hazards;
 mod hostile;
 mod planning;
 mod probing;
+mod restored;
 mod subsets;
 mod waiting;
 mod world;

@@ -98,6 +98,14 @@ pub(crate) fn writes(cluster: &Cluster, command: &Command) -> Result<Vec<Write>,
             writes.push(Box::new(move |cluster| cluster.make_room(templates, service, slice)));
             for of in epochs {
                 stale(cluster, of.ordinal, of.epoch)?;
+                let claims = cluster.claims_of(of.ordinal);
+                let is_real = |name| cluster.claims.get(name).is_some_and(|claim| claim.volume.is_some());
+                if claims.iter().any(is_real) {
+                    return Err(refusal(
+                        RefusalCode::Conflict,
+                        "a real claim stands where the tombstone belongs",
+                    ));
+                }
                 writes.push(keep(of.ordinal, of.epoch));
                 writes.push(bury(of.ordinal));
             }
