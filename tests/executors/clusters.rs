@@ -36,7 +36,7 @@ const RENEWAL: Duration = Duration::from_millis(500);
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/agent");
 const PERMISSIONS: [&str; 5] = ["namespace", "observe", "move", "secrets", "probe"];
 /// Who the agent is.
-const AGENT: &str = "system:serviceaccount:ferry-system:ferry-agent";
+pub(crate) const AGENT: &str = "system:serviceaccount:ferry-system:ferry-agent";
 
 /// The clusters, by name.
 #[derive(Clone)]

@@ -2,9 +2,9 @@
 //!
 //! What there is to strike is found, not listed: each course is gone through once without a fault, and the writes that
 //! its commands make are the points; then it is gone through again for each number of a write and each fault, in which
-//! every command of it meets that fault at its write of that number. Deaths are one write each in every run. What an
-//! executor survives by itself (a refusal, an answer that is lost) strikes several writes of one run, unless all runs are
-//! asked for: `make steps`.
+//! every command of it meets that fault at its write of that number. `make steps` does all of that. Every run of the
+//! tests strikes a share: deaths and stops at one of [`SHARE`] numbers, and what an executor survives by itself (a
+//! refusal, an answer that is lost) at several writes of one run.
 //!
 //! A command that is new has to be given a course: [`named`] does not build without it, and [`Report::complete`] holds
 //! what was struck against the commands of the wire.
@@ -44,6 +44,8 @@ const AT_ONCE: usize = 6;
 pub(crate) const REFUSALS: [u16; 4] = [409, 410, 429, 500];
 /// Of so many writes one is struck, in a run that strikes several.
 const STRIDE: usize = 3;
+/// Of so many numbers of a write one is struck by deaths and stops, unless all are asked for.
+const SHARE: usize = 4;
 /// Reads that a command may be told something old by, at most.
 const OLD_MOST: usize = 60;
 /// Set to have every fault alone in its run.
@@ -102,7 +104,7 @@ pub(crate) fn named(body: &Body) -> &'static str {
 pub(crate) async fn killed(clusters: &Clusters) -> Result<()> {
     let reference = reference(clusters).await?;
     let mut strikes = Vec::new();
-    for number in 1..=most(reference) {
+    for number in (1..=most(reference)).step_by(share()) {
         strikes.push(at(number, Fault::KilledBefore));
         strikes.push(at(number, Fault::KilledAfter));
     }
@@ -113,11 +115,11 @@ pub(crate) async fn killed(clusters: &Clusters) -> Result<()> {
 pub(crate) async fn answers(clusters: &Clusters) -> Result<()> {
     let reference = reference(clusters).await?;
     let mut strikes = Vec::new();
-    for fault in REFUSALS.map(Fault::Refused).into_iter().chain([Fault::Dropped]) {
+    for (index, fault) in REFUSALS.map(Fault::Refused).into_iter().chain([Fault::Dropped]).enumerate() {
         if is_alone() {
             strikes.extend((1..=most(reference)).map(|number| at(number, fault)));
         } else {
-            strikes.extend((0..STRIDE).map(|first| every(first, fault)));
+            strikes.push(every(index % STRIDE, fault));
         }
     }
     struck(clusters, reference, strikes).await
@@ -150,7 +152,9 @@ pub(crate) async fn stopped(clusters: &Clusters) -> Result<()> {
             *most = found.unwrap_or_default().max(*most);
         }
     }
-    let runs = (1..=most(reference)).flat_map(|number| SCRIPTS.iter().map(move |script| (*script, number)));
+    let runs = (1..=most(reference))
+        .step_by(share())
+        .flat_map(|number| SCRIPTS.iter().map(move |script| (*script, number)));
     let runs = runs.filter(|((_, script), number)| {
         let mut held = script.iter().filter_map(|part| match part {
             stopped::Move::Hold(verb) => Some(verb),
@@ -206,6 +210,10 @@ fn every(first: usize, fault: Fault) -> Strike {
 /// Whether every fault is to be alone in its run.
 pub(crate) fn is_alone() -> bool {
     std::env::var_os(ALONE).is_some()
+}
+
+fn share() -> usize {
+    if is_alone() { 1 } else { SHARE }
 }
 
 /// Every course without a fault, once for all tests.

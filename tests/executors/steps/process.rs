@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use ferry_agent::{cluster, context::Facts, executor};
 use ferry_proto::agent::v1::Command as Sent;
+use kube::config::Kubeconfig;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::stopped::Rest;
 use crate::{
     cases,
-    clusters::Clusters,
+    clusters::{AGENT, Clusters},
     journey::{self, Journey, Verb, ordinals},
     witness,
     workload::{self, Shape},
@@ -123,13 +124,24 @@ async fn late(clusters: &Clusters, journey: &mut Journey, verb: Verb, point: &st
     rest.is_same(clusters, &journey.namespace).await
 }
 
+/// Writes down how a process reaches the cluster as its agent, whom the guard lets pass; where.
+fn credentials(kubeconfig: &Path, dir: &Path) -> Result<PathBuf> {
+    let mut kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        user.impersonate = Some(AGENT.to_owned());
+    }
+    let path = dir.join("kubeconfig.json");
+    std::fs::write(&path, serde_json::to_vec(&kubeconfig)?)?;
+    Ok(path)
+}
+
 /// Writes the command down; where.
 fn order(clusters: &Clusters, journey: &Journey, verb: Verb, dir: &Path) -> Result<PathBuf> {
     let cluster = journey.cluster(verb);
     let Facts { id, epoch, generation, namespace, workload, migration } =
         journey.context(clusters.client(cluster), verb).command;
     let order = Order {
-        kubeconfig: clusters.kubeconfig(cluster).to_owned(),
+        kubeconfig: credentials(clusters.kubeconfig(cluster), dir)?,
         cluster: cluster.to_owned(),
         id,
         epoch,

@@ -51,7 +51,7 @@ fn whole(world: &World) -> bool {
 }
 
 #[test]
-fn a_backup_restored_at_once_goes_on_to_the_end() {
+fn h18_a_backup_restored_at_once_goes_on_to_the_end() {
     let mut reached = 0;
     for moment in 0..MOST {
         let mut world = begun();
@@ -79,7 +79,7 @@ fn a_backup_restored_at_once_goes_on_to_the_end() {
 }
 
 #[test]
-fn a_backup_of_any_moment_restored_at_any_later_one_damages_nothing() {
+fn h18_a_backup_of_any_moment_restored_at_any_later_one_damages_nothing() {
     for moment in (0..200).step_by(7) {
         for later in [1, 9, 60, MOST] {
             for undone in [false, true] {
