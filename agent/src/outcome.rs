@@ -36,6 +36,8 @@ pub enum Stop {
         step: u32,
         /// What is not known, and what to do.
         message: String,
+        /// Nodes whose own proof of detach will not come: a person may attest them.
+        unproven: Vec<String>,
     },
 }
 
@@ -67,7 +69,12 @@ impl Stop {
 
     /// It cannot be told, in the step begun last.
     pub fn unknown(message: impl Into<String>) -> Self {
-        Self::Unknown { step: 0, message: message.into() }
+        Self::Unknown { step: 0, message: message.into(), unproven: Vec::new() }
+    }
+
+    /// It cannot be told, for want of that node's own proof.
+    pub fn unproven(node: &str, message: impl Into<String>) -> Self {
+        Self::Unknown { step: 0, message: message.into(), unproven: vec![node.to_owned()] }
     }
 
     /// The same with `step`, if none was said.
@@ -87,8 +94,8 @@ impl From<Stop> for Evidence {
             Stop::Refused { code, step, message } => {
                 Self::Refusal(wire::Refusal { code: code.into(), message: bounded(message), step })
             }
-            Stop::Unknown { step, message } => {
-                Self::Unknown(wire::Unknown { message: bounded(message), step })
+            Stop::Unknown { step, message, unproven } => {
+                Self::Unknown(wire::Unknown { message: bounded(message), step, unproven_nodes: unproven })
             }
         }
     }

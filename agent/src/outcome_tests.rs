@@ -37,8 +37,8 @@ fn an_ambiguous_error_is_never_a_refusal() {
 
 #[test]
 fn a_step_that_was_said_stays() {
-    let stop = Stop::Unknown { step: 7, message: String::new() }.at(9);
-    assert_eq!(stop, Stop::Unknown { step: 7, message: String::new() });
+    let stop = Stop::Unknown { step: 7, message: String::new(), unproven: Vec::new() }.at(9);
+    assert_eq!(stop, Stop::Unknown { step: 7, message: String::new(), unproven: Vec::new() });
 }
 
 #[test]

@@ -212,6 +212,13 @@ impl AdminService for Admin {
         Ok(Response::new(control::rollback(self, request).await?))
     }
 
+    async fn attest_fenced(
+        &self,
+        request: Request<wire::AttestFencedRequest>,
+    ) -> Result<Response<wire::AttestFencedResponse>, Status> {
+        Ok(Response::new(control::attest(self, request).await?))
+    }
+
     async fn finish_migration(
         &self,
         request: Request<wire::FinishMigrationRequest>,

@@ -103,6 +103,7 @@ fn code_of(rejection: &Rejection) -> Code {
         Rejection::AlreadyMigrating(_)
         | Rejection::AlreadyPaused(_)
         | Rejection::NotPaused(_)
+        | Rejection::NothingToAttest(_)
         | Rejection::NothingInFlight(_)
         | Rejection::PastReturn(_)
         | Rejection::AlreadyOver(_)

@@ -20,8 +20,10 @@ use crate::control::{names, newest, rests};
 use crate::kill::Hold;
 use crate::stage::Stage;
 
-pub(crate) const CASES: &[(&str, Case)] =
-    &[("hazards::h11_a_node_without_power_starts_nothing_elsewhere", |stage| power(stage).boxed_local())];
+pub(crate) const CASES: &[(&str, Case)] = &[
+    ("hazards::h11_a_node_without_power_starts_nothing_elsewhere", |stage| power(stage).boxed_local()),
+    ("hazards::h11_an_attested_node_is_waited_for_no_more", |stage| attested(stage).boxed_local()),
+];
 
 /// Time for controllers to do what they do by themselves.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -29,7 +31,41 @@ const OUT_OF_SERVICE: &str = "node.kubernetes.io/out-of-service";
 const NONCE: &str = "/data/nonce-of-h11";
 
 async fn power(stage: &Stage) -> Result<()> {
-    let etcd = Etcd { namespace: "power".into(), name: "single".into(), replicas: 1, ..Etcd::default() };
+    let Dark { etcd, id, node } = dark(stage, "power").await?;
+    let (east, west) = (stage.world.cluster("east")?, stage.world.cluster("west")?);
+    lit(stage, &node).await?;
+    nothing_in(west, &etcd).await?;
+    east.kubectl(&["taint", "node", &node, &format!("{OUT_OF_SERVICE}-")]).await?;
+    rests(stage, &id, "completed").await?;
+    kept(stage, &etcd).await
+}
+
+async fn attested(stage: &Stage) -> Result<()> {
+    let Dark { etcd, id, node } = dark(stage, "attested").await?;
+    let (east, west) = (stage.world.cluster("east")?, stage.world.cluster("west")?);
+    let another = ["attest", "fenced", "east-9", "--reason", "another one"];
+    let said = stage.ferry.cli().run(&another).await?;
+    ensure!(said.code == 3 && said.stderr.contains(&node), "it says {said:?}");
+    nothing_in(west, &etcd).await?;
+    stage.ferry.cli().run(&["attest", "fenced", &node, "--reason", "its power is cut"]).await?.success()?;
+    rests(stage, &id, "completed").await?;
+    kept(stage, &etcd).await?;
+    let audit = stage.ferry.cli().run(&["audit", "-o", "json"]).await?.success()?;
+    ensure!(audit.stdout.contains("attest-fenced") && audit.stdout.contains("its power is cut"), "{audit}");
+    lit(stage, &node).await?;
+    east.kubectl(&["taint", "node", &node, &format!("{OUT_OF_SERVICE}-")]).await.map(drop)
+}
+
+/// A migration that waits for the word of a node without power.
+struct Dark {
+    etcd: Etcd,
+    id: String,
+    node: String,
+}
+
+/// The power of the node is cut while it holds the disk, everything is forced away, and the migration has paused.
+async fn dark(stage: &Stage, namespace: &str) -> Result<Dark> {
+    let etcd = Etcd { namespace: namespace.into(), name: "single".into(), replicas: 1, ..Etcd::default() };
     let (east, west) = (stage.world.cluster("east")?, stage.world.cluster("west")?);
     etcd.create(&east.client().await?).await?;
     let pods = ready_pods(&stage.world, "east", &etcd).await?;
@@ -52,13 +88,20 @@ async fn power(stage: &Stage) -> Result<()> {
     let message = paused["message"].as_str().unwrap_or_default();
     ensure!(message.contains(&name) && message.contains(OUT_OF_SERVICE), "it says {message:?}");
     nothing_in(west, &etcd).await?;
+    Ok(Dark { etcd, id, node: name })
+}
 
+/// The node boots.
+async fn lit(stage: &Stage, name: &str) -> Result<()> {
+    let east = stage.world.cluster("east")?;
+    let node = east.node(name)?;
     node.boot().await?;
-    east.wait_node_ready(&node).await?;
-    nothing_in(west, &etcd).await?;
-    east.kubectl(&["taint", "node", &name, &format!("{OUT_OF_SERVICE}-")]).await?;
-    rests(stage, &id, "completed").await?;
-    let arrived = ready_pods(&stage.world, "west", &etcd).await?;
+    east.wait_node_ready(&node).await
+}
+
+/// The replica runs in west on the disk that was written before the power cut.
+async fn kept(stage: &Stage, etcd: &Etcd) -> Result<()> {
+    let arrived = ready_pods(&stage.world, "west", etcd).await?;
     let uid = arrived.get(&0).and_then(ResourceExt::uid).context("no pod in west")?;
     let found = disk::read(&uid, NONCE)?;
     ensure!(found == "kept", "the disk has {found:?}, expected what was written before the power cut");

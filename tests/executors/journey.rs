@@ -314,6 +314,7 @@ impl Journey {
                 volumes: volumes(),
                 node: self.node.clone(),
                 pod_uid: self.pod_uid.clone(),
+                attested_nodes: Vec::new(),
             }),
             Verb::Adopt => Body::Adopt(Adopt {
                 ordinal,
@@ -356,6 +357,7 @@ impl Journey {
                 from_slice: Some(target.1),
                 to_slice: Some(target.0),
                 volumes: self.volumes.get(&self.ordinal).cloned().unwrap_or_default(),
+                attested_nodes: Vec::new(),
             }),
             Verb::Reclaim => Body::Reclaim(Reclaim {
                 ordinal: self.ordinal,

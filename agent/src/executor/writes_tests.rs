@@ -86,6 +86,7 @@ fn work(ctx: &Context) -> Work<'_> {
         claims: vec!["data-db-2".to_owned()],
         steps: Steps { pod: 5, detach: 6, claims: 7 },
         everywhere: false,
+        attested: &[],
     }
 }
 
@@ -254,9 +255,28 @@ async fn a_claim_that_another_pod_names_and_a_retention_that_deletes_stop_the_re
 
 /// The proof of detach over this server, of a node that ran the pod in its boot `b1`.
 async fn proven(server: &Server) -> Result<(), Halt> {
+    proven_but(server, &[]).await
+}
+
+/// The same where a person attested some nodes.
+async fn proven_but(server: &Server, attested: &[String]) -> Result<(), Halt> {
     let identity = NodeIdentity { name: "n1".to_owned(), uid: "u1".to_owned(), boot_id: "b1".to_owned() };
     let ctx = server.context();
-    detach::run(&work(&ctx), &Ran { pod_uid: "p1".to_owned(), nodes: vec![identity] }).await
+    let work = Work { attested, ..work(&ctx) };
+    detach::run(&work, &Ran { pod_uid: "p1".to_owned(), nodes: vec![identity] }).await
+}
+
+#[tokio::test]
+async fn h11_an_attested_node_is_asked_nothing_and_its_attachments_must_go() {
+    let attested = ["n1".to_owned()];
+    assert_eq!(proven_but(&Server::default(), &attested).await, Ok(()), "it does not exist any more");
+    let held = Server::default().with(ATTACHMENT, &attachment(true));
+    assert!(matches!(proven_but(&held, &attested).await, Err(Halt::Stop(Stop::Unknown { .. }))));
+    let other = ["n2".to_owned()];
+    let Err(Halt::Stop(Stop::Unknown { unproven, .. })) = proven_but(&Server::default(), &other).await else {
+        panic!("another node's word was taken for n1's")
+    };
+    assert_eq!(unproven, ["n1"]);
 }
 
 #[tokio::test]

@@ -46,6 +46,8 @@ pub(crate) enum Call {
     Resume,
     /// Give back.
     Rollback,
+    /// Attest a node.
+    Attest,
     /// End it in the source.
     Finish,
     /// The audit log.
@@ -62,7 +64,7 @@ impl Call {
     /// The least role that may make it.
     pub(crate) fn role(self) -> &'static str {
         match self {
-            Self::CreateToken | Self::SetStorage => "admin",
+            Self::CreateToken | Self::SetStorage | Self::Attest => "admin",
             Self::Start | Self::Pause | Self::Resume | Self::Rollback | Self::Finish | Self::Probe => {
                 "operator"
             }
@@ -87,6 +89,7 @@ impl fmt::Display for Call {
             Self::Pause => "pausing the migration",
             Self::Resume => "resuming the migration",
             Self::Rollback => "rolling the migration back",
+            Self::Attest => "attesting the node",
             Self::Finish => "finishing the migration",
             Self::Audit => "reading the audit log",
             Self::SetStorage => "changing what is known of storage",

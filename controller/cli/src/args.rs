@@ -12,7 +12,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Arg, ArgAction, Args, Command, CommandFactory, Parser, Subcommand, ValueEnum};
 
-pub(crate) use control::{Audit, Choice, Describe, Finish, Pause, Resume, Rollback, Runbook};
+pub(crate) use control::{AttestVerb, Audit, Choice, Describe, Finish, Pause, Resume, Rollback, Runbook};
 pub(crate) use local::{Completion, Man, Shell};
 pub(crate) use storage::{Between, DomainVerb, MapVerb, ProbeArgs, StorageVerb};
 
@@ -116,6 +116,9 @@ pub(crate) enum Verb {
     Resume(Resume),
     /// Give the replica in flight back to the source, or everything
     Rollback(Rollback),
+    /// Say for the record what no cluster can prove
+    #[command(subcommand)]
+    Attest(AttestVerb),
     /// End a completed migration in its source, and certify what is left there
     Finish(Finish),
     /// Show the ledger: every volume of every StatefulSet

@@ -166,6 +166,7 @@ fn refused(call: Call) -> &'static str {
         Call::Pause => "the migration was not paused",
         Call::Resume => "the migration was not resumed",
         Call::Rollback => "the migration is not rolled back",
+        Call::Attest => "nothing was attested",
         Call::Finish => "the migration was not finished",
         Call::Probe => "the disk was not seen to cross",
         _ => "refused",

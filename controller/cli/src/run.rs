@@ -113,6 +113,7 @@ async fn dispatch(context: &Context, verb: Verb) -> Result<(), Failure> {
         Verb::Describe(args) => command::describe::run(context, args).await,
         Verb::Pause(args) => command::control::pause(context, args).await,
         Verb::Resume(args) => command::control::resume(context, args).await,
+        Verb::Attest(verb) => command::control::attest(context, verb).await,
         Verb::Rollback(args) => command::control::rollback(context, args).await,
         Verb::Finish(args) => command::control::finish(context, args).await,
         Verb::Storage(verb) => command::storage::run(context, verb).await,

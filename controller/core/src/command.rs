@@ -135,6 +135,9 @@ pub enum CommandBody {
         node: NodeIdentity,
         /// The pod's UID when it was held.
         pod_uid: String,
+        /// Nodes of which a person attested that nothing on them writes any more.
+        #[serde(default)]
+        attested: Vec<String>,
     },
     /// Steps 9 and 10 on the target.
     Adopt {
@@ -184,6 +187,9 @@ pub enum CommandBody {
         to_slice: Slice,
         /// The claims and volumes as they were granted.
         volumes: Vec<ClaimedVolume>,
+        /// As for a release.
+        #[serde(default)]
+        attested: Vec<String>,
     },
     /// Undo of steps 5 to 8 on the source.
     Reclaim {

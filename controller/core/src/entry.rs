@@ -147,6 +147,13 @@ pub enum Entry {
         /// The mapping.
         map: StorageMap,
     },
+    /// A person attested that nothing on a node writes any more, for the ordinal in flight (H11).
+    Attested {
+        /// The migration.
+        migration: MigrationId,
+        /// The node.
+        node: String,
+    },
     /// Somebody asked something of a running migration.
     Controlled {
         /// The migration.
@@ -226,6 +233,7 @@ impl Entry {
             | Self::Moved { migration, .. }
             | Self::StepReported { migration, .. }
             | Self::Controlled { migration, .. }
+            | Self::Attested { migration, .. }
             | Self::DeadlinePassed { migration }
             | Self::FinishAsked { migration, .. }
             | Self::FinishAnswered { migration, .. }

@@ -159,6 +159,15 @@ pub enum Request {
         /// Identity of who asks, for the record.
         by: String,
     },
+    /// Record that nothing on a node writes any more, for every handoff that waits for that node's proof (H11).
+    AttestFenced {
+        /// The node.
+        node: String,
+        /// How that is known: [`crate::limits::REASON_BYTES`] at most.
+        reason: String,
+        /// Identity of who attests, for the record.
+        by: String,
+    },
     /// End a completed migration in its source. Answered when that cluster has, within
     /// [`crate::limits::FINISH_DEADLINE_MS`].
     FinishMigration {

@@ -110,3 +110,6 @@ pub(crate) const RESTORED_NUMBERS: u64 = 1_000_000;
 
 /// Migrations that may have been started between a backup and its restoration.
 pub(crate) const RESTORED_MIGRATIONS: u64 = 10_000;
+
+/// Bytes of the reason that a person gives for what no cluster can prove.
+pub const REASON_BYTES: usize = 1024;

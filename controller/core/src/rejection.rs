@@ -52,6 +52,9 @@ pub enum Rejection {
     /// It is not paused.
     #[error("{0}")]
     NotPaused(String),
+    /// No handoff waits for the proof of what is attested.
+    #[error("{0}")]
+    NothingToAttest(String),
     /// No ordinal is in between.
     #[error("{0}")]
     NothingInFlight(String),
@@ -97,6 +100,7 @@ impl Rejection {
             Self::TokenExpired(_) => "token-expired",
             Self::AlreadyPaused(_) => "already-paused",
             Self::NotPaused(_) => "not-paused",
+            Self::NothingToAttest(_) => "nothing-to-attest",
             Self::NothingInFlight(_) => "nothing-in-flight",
             Self::PastReturn(_) => "past-return",
             Self::AlreadyOver(_) => "already-over",
@@ -126,6 +130,7 @@ impl Rejection {
             | Self::TokenExpired(_)
             | Self::AlreadyPaused(_)
             | Self::NotPaused(_)
+            | Self::NothingToAttest(_)
             | Self::NothingInFlight(_)
             | Self::PastReturn(_)
             | Self::AlreadyOver(_)

@@ -199,6 +199,15 @@ impl State {
             Entry::Controlled { migration, asked, by, at } => {
                 apply_ask(self, migration, *asked, &asked_by(by, *at));
             }
+            Entry::Attested { migration, node } => {
+                let work = self.work_mut(migration);
+                if let Some(handoff) = &mut work.handoff {
+                    handoff.attested.insert(node.clone());
+                }
+                for slot in work.slots.values_mut() {
+                    slot.setback.take_if(|setback| setback.unproven.contains(node));
+                }
+            }
             Entry::DeadlinePassed { migration } => self.work_mut(migration).overdue = true,
             Entry::FinishAsked { migration, finishing } => {
                 self.finishes += 1;
@@ -241,6 +250,7 @@ impl State {
         | Entry::CommandAnswered { migration: id, .. }
         | Entry::SetBack { migration: id, .. }
         | Entry::Controlled { migration: id, .. }
+        | Entry::Attested { migration: id, .. }
         | Entry::DeadlinePassed { migration: id }
         | Entry::StepReported { migration: id, .. }
         | Entry::Moved { migration: id, .. }) = entry

@@ -72,6 +72,26 @@ pub(super) async fn rollback(
     Ok(wire::RollbackMigrationResponse { result: Some(result) })
 }
 
+pub(super) async fn attest(
+    admin: &Admin,
+    request: Request<wire::AttestFencedRequest>,
+) -> Result<wire::AttestFencedResponse, Failure> {
+    let by = identity(&request)?;
+    let wire::AttestFencedRequest { node, reason } = request.into_inner();
+    match admin.handle.ask(Ask::AttestFenced { node, reason, by }, limits::PLAN_TIMEOUT).await? {
+        Reply::Migrations(migrations) => Ok(wire::AttestFencedResponse {
+            migrations: migrations.iter().map(translate::migration).collect(),
+            rejection: None,
+        }),
+        Reply::Rejected(rejection @ Rejection::Invalid(_)) => Err(rejection.into()),
+        Reply::Rejected(rejection) => Ok(wire::AttestFencedResponse {
+            migrations: Vec::new(),
+            rejection: Some(translate::rejection(&rejection)),
+        }),
+        _ => Err(Failure::Contradiction),
+    }
+}
+
 pub(super) async fn finish(
     admin: &Admin,
     request: Request<wire::FinishMigrationRequest>,

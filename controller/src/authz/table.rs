@@ -43,6 +43,7 @@ const TABLE: &[(&str, Who)] = &[
     ("/ferry.admin.v1.AdminService/PauseMigration", Who::AtLeast(Role::Operator)),
     ("/ferry.admin.v1.AdminService/ResumeMigration", Who::AtLeast(Role::Operator)),
     ("/ferry.admin.v1.AdminService/RollbackMigration", Who::AtLeast(Role::Operator)),
+    ("/ferry.admin.v1.AdminService/AttestFenced", Who::AtLeast(Role::Admin)),
     ("/ferry.admin.v1.AdminService/FinishMigration", Who::AtLeast(Role::Operator)),
     ("/ferry.admin.v1.AdminService/ListAudit", Who::AtLeast(Role::Viewer)),
     ("/ferry.admin.v1.AdminService/SetStorageDomain", Who::AtLeast(Role::Admin)),

@@ -82,6 +82,7 @@ fn body_of(from: CommandBody) -> Body {
             volumes,
             node,
             pod_uid,
+            attested,
         } => Body::Release(wire::Release {
             ordinal,
             stateful_set_uid,
@@ -90,6 +91,7 @@ fn body_of(from: CommandBody) -> Body {
             volumes: to_claimed_list(volumes),
             node: Some(to_node(node)),
             pod_uid,
+            attested_nodes: attested,
         }),
         CommandBody::Adopt {
             ordinal,
@@ -118,13 +120,14 @@ fn body_of(from: CommandBody) -> Body {
                 epochs: to_epochs(epochs),
             })
         }
-        CommandBody::Fence { ordinal, stateful_set_uid, from_slice, to_slice: to, volumes } => {
+        CommandBody::Fence { ordinal, stateful_set_uid, from_slice, to_slice: to, volumes, attested } => {
             Body::Fence(wire::Fence {
                 ordinal,
                 stateful_set_uid,
                 from_slice: Some(to_slice(from_slice)),
                 to_slice: Some(to_slice(to)),
                 volumes: to_claimed_list(volumes),
+                attested_nodes: attested,
             })
         }
         CommandBody::Reclaim { ordinal, stateful_set_uid, from_slice, to_slice: to, volumes } => {

@@ -120,6 +120,7 @@ pub fn outcome(from: wire::Outcome) -> Result<Outcome, Error> {
             step: check::step(from.step)?,
         }),
         Wire::Unknown(from) => OutcomeResult::Unknown(Unknown {
+            unproven: lines("unknown.unproven_nodes", from.unproven_nodes)?,
             message: message("unknown.message", from.message)?,
             step: check::step(from.step)?,
         }),

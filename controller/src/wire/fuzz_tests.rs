@@ -103,7 +103,7 @@ fn evidence() -> Vec<Evidence> {
         Evidence::Retired(Retired { pv_names: vec!["pv-1".into()] }),
         Evidence::Settled(wire::Settled {}),
         Evidence::Refusal(Refusal { code: 3, message: "not yet".into(), step: 5 }),
-        Evidence::Unknown(Unknown { message: "lost".into(), step: 6 }),
+        Evidence::Unknown(Unknown { message: "lost".into(), step: 6, unproven_nodes: vec!["n".into()] }),
     ]
 }
 

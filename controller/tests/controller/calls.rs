@@ -57,7 +57,8 @@ const OPERATOR: &[&str] = &[
     "FinishMigration",
     "ProbeStorage",
 ];
-const ADMIN: &[&str] = &["CreateToken", "SetStorageDomain", "AddStorageMap", "RemoveStorageMap"];
+const ADMIN: &[&str] =
+    &["CreateToken", "AttestFenced", "SetStorageDomain", "AddStorageMap", "RemoveStorageMap"];
 
 fn may(caller: &str, method: &str) -> bool {
     match caller {

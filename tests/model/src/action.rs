@@ -367,7 +367,7 @@ fn end(world: &mut World, task: &Task, result: OutcomeResult) {
 
 fn time_out(world: &mut World, at: usize, plant: Option<Plant>) {
     let mut task = world.tasks.remove(at);
-    let unknown = Unknown { message: String::new(), step: task.step() };
+    let unknown = Unknown { step: task.step(), ..Unknown::default() };
     let mut result = OutcomeResult::Unknown(unknown);
     if plant == Some(Plant::UnknownIsSuccess)
         && let CommandBody::Release { .. } = task.order.text.body

@@ -202,7 +202,7 @@ fn settle_times(state: &mut State, now: Millis) {
         work.slots.retain(|_, slot| slot.pending.is_some() || slot.setback.is_some());
         for setback in work.slots.values_mut().filter_map(|slot| slot.setback.as_mut()) {
             let retry_at = setback.retry_at.map(|_| SOON);
-            *setback = Setback { attempts: 1, retry_at, message: String::new(), ..*setback };
+            *setback = Setback { attempts: 1, retry_at, message: String::new(), ..setback.clone() };
         }
         let Some(handoff) = &mut work.handoff else { continue };
         handoff.lapses = 0;

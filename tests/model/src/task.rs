@@ -184,7 +184,7 @@ impl Stepped {
 
     /// It cannot be told.
     pub(crate) fn unknown(step: u32) -> Self {
-        Self::end(OutcomeResult::Unknown(Unknown { message: String::new(), step }))
+        Self::end(OutcomeResult::Unknown(Unknown { step, ..Unknown::default() }))
     }
 }
 

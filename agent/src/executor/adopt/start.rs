@@ -160,7 +160,7 @@ async fn peers_unchanged(ctx: &Context, step: u32, change: &Change, set: &Value)
 
 /// The unknown, with the pod's latest events.
 async fn explained(ctx: &Context, pod: Option<&Value>, stop: Stop) -> Stop {
-    let (Stop::Unknown { step, message }, Some(pod)) = (&stop, pod) else { return stop };
+    let (Stop::Unknown { step, message, unproven }, Some(pod)) = (&stop, pod) else { return stop };
     let fields = format!("involvedObject.uid={}", object::uid(pod));
     let Ok(events) = api::list(ctx, EVENT, &fields).await else { return stop };
     let last = events.iter().rev().take(limits::EVENTS_NAMED);
@@ -170,5 +170,6 @@ async fn explained(ctx: &Context, pod: Option<&Value>, stop: Stop) -> Stop {
     if said.is_empty() {
         return stop;
     }
-    Stop::Unknown { step: *step, message: format!("{message}. Events of the pod: {}", said.join("; ")) }
+    let message = format!("{message}. Events of the pod: {}", said.join("; "));
+    Stop::Unknown { step: *step, message, unproven: unproven.clone() }
 }

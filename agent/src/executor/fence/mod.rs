@@ -31,12 +31,13 @@ const STEPS: Steps = Steps { pod: 10, detach: 10, claims: 9 };
 /// Fences the ordinal.
 pub(super) async fn run(ctx: &Context, command: &Fence) -> Halted<Fenced> {
     let ctx = &ctx.undoing();
-    let Fence { ordinal, stateful_set_uid, from_slice, to_slice, volumes } = command;
+    let Fence { ordinal, stateful_set_uid, from_slice, to_slice, volumes, attested_nodes } = command;
     let volumes = Recorded::parse_all(volumes)?;
     let claims = volumes.iter().map(|recorded| object::name(&recorded.claim).to_owned()).collect();
     let change = Change::of(*ordinal, stateful_set_uid, *from_slice, *to_slice)?;
     let held = Ran::default();
-    let work = Work { ctx, change, held, volumes, claims, steps: STEPS, everywhere: true };
+    let work =
+        Work { ctx, change, held, volumes, claims, steps: STEPS, everywhere: true, attested: attested_nodes };
     let kept = [(*ordinal, ctx.command.epoch)];
     epochs::keep(ctx, &kept).await?;
     let left = leave::run(&work).await?;

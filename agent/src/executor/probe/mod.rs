@@ -158,6 +158,7 @@ impl Scratch<'_> {
             claims: Vec::new(),
             steps: Steps { pod: STEP, detach: STEP, claims: STEP },
             everywhere: true,
+            attested: &[],
         };
         detach::run(&work, &Ran { pod_uid: String::new(), nodes }).await
     }

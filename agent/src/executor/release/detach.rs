@@ -3,7 +3,8 @@
 //! Done when no VolumeAttachment exists for any of the PersistentVolumes (absent, not merely `attached=false`), and
 //! every node that may have written is the same boot of the same machine, Ready, without the out-of-service taint, has
 //! renewed its Lease after the pod's end, and does not list the disks in `volumesInUse`. A node that cannot give this
-//! proof any more makes the outcome unknown, for a person to attest; it is never taken for success.
+//! proof any more makes the outcome unknown, for a person to attest; it is never taken for success. Of a node that was
+//! attested nothing is asked, not even what it has in use: it says nothing any more. The attachments must go all the same.
 //!
 //! "After the pod's end" is told by the node's clock alone: the pod is gone when this part begins, so a renewal later
 //! than the one found now is later than the end. A tombstone of this command's epoch says that an earlier process had
@@ -39,7 +40,8 @@ pub(in crate::executor) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
     let mut renewals: BTreeMap<String, Option<jiff::Timestamp>> = BTreeMap::new();
     let mut wait = Wait::new(ctx, work.steps.detach);
     loop {
-        let nodes = if was_proven { &[] } else { ran.nodes.as_slice() };
+        let nodes = ran.nodes.iter().filter(|node| !was_proven && !work.attested.contains(&node.name));
+        let nodes: Vec<&NodeIdentity> = nodes.collect();
         let looked = try_join_all(nodes.iter().map(|node| look(work, node))).await?;
         let mut waiting = Vec::new();
         if !was_proven {
@@ -145,12 +147,12 @@ async fn holding(work: &Work<'_>, identity: &NodeIdentity) -> Result<Vec<String>
     let found = api::read(work.ctx, &Key::of(work.ctx, NODE, identity.name.clone())).await?;
     let broken = node::changed(found.as_ref(), identity).or_else(|| found.as_ref().and_then(node::forced));
     if let Some(fault) = broken {
-        return Err(Stop::unknown(format!(
-            "Node {} {fault}: whether it still writes to the disks cannot be told from here. Make sure that it is \
-             powered off or fenced, then attest it",
-            identity.name
-        ))
-        .at(work.steps.detach));
+        let name = &identity.name;
+        let message = format!(
+            "Node {name} {fault}: whether it still writes to the disks cannot be told from here. Make sure that it is \
+             powered off or fenced, then attest it: ferry attest fenced {name} --reason '...'"
+        );
+        return Err(Stop::unproven(name, message).at(work.steps.detach));
     }
     let Some(found) = found else { return Ok(Vec::new()) };
     let mut waiting: Vec<String> = node::fault(&found)
@@ -162,6 +164,9 @@ async fn holding(work: &Work<'_>, identity: &NodeIdentity) -> Result<Vec<String>
 }
 
 fn used(work: &Work<'_>, found: &Value) -> Option<String> {
+    if work.attested.iter().any(|node| node == object::name(found)) {
+        return None;
+    }
     let recorded = work.volumes.iter().find(|recorded| node::uses(found, &recorded.id))?;
     Some(format!(
         "the kubelet of {} to report that it does not use {} any more",

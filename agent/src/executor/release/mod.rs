@@ -32,6 +32,8 @@ pub(super) struct Work<'a> {
     pub(super) steps: Steps,
     /// Whether any node may have had the disks, not only those that are known to have run the pod.
     pub(super) everywhere: bool,
+    /// Nodes of which a person attested that nothing on them writes any more.
+    pub(super) attested: &'a [String],
 }
 
 /// Numbers of the steps in handoff.md section 5 that the parts report: an undo has those of what it undoes.
@@ -65,7 +67,16 @@ pub(super) async fn run(ctx: &Context, command: &Release) -> Halted<Released> {
     let change = Change::of(*ordinal, stateful_set_uid, *from_slice, *to_slice)?;
     let held = Ran { pod_uid: command.pod_uid.clone(), nodes: command.node.clone().into_iter().collect() };
     let steps = Steps { pod: 5, detach: 6, claims: 7 };
-    let work = Work { ctx, change, held, volumes, claims, steps, everywhere: false };
+    let work = Work {
+        ctx,
+        change,
+        held,
+        volumes,
+        claims,
+        steps,
+        everywhere: false,
+        attested: &command.attested_nodes,
+    };
     let fence = [(command.ordinal, ctx.command.epoch)];
     let (kept, set) = join(epochs::keep(ctx, &fence), stateful_set::read(ctx, stateful_set_uid)).await;
     kept?;

@@ -48,6 +48,20 @@ impl Admin {
         }
     }
 
+    /// Records that nothing on a node writes any more; the migrations that waited for it.
+    pub(crate) async fn attest(
+        &mut self,
+        node: String,
+        reason: String,
+    ) -> Result<Vec<shape::Migration>, Failure> {
+        let call = self.client.attest_fenced(pb::AttestFencedRequest { node, reason });
+        let answer = self.session.finish(Call::Attest, self.at_most, call).await?;
+        match answer.rejection {
+            None => answer.migrations.into_iter().map(wire::migration).collect(),
+            Some(no) => Err(rejected(Call::Attest, no)),
+        }
+    }
+
     /// Ends a completed migration in its source.
     pub(crate) async fn finish(
         &mut self,

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::parse_time;
 use crate::{shape::OnFailure, steps};
@@ -152,6 +152,39 @@ pub(crate) struct Rollback {
     /// Everything that moved, not only the replica in flight
     #[arg(long)]
     pub(crate) all: bool,
+}
+
+/// `ferry attest`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AttestVerb {
+    /// Attest that nothing on a node writes any more: it is powered off, or cut off from its disks
+    Fenced(Fenced),
+}
+
+/// `ferry attest fenced`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A handoff needs the word of the node that ran the replica: that it uses the disk no more. A node that is gone, was booted \
+anew or is out of service cannot give it, and the migration is paused and names the node. Only if you know that the machine \
+is off, or that its storage refuses it, attest it: the migration takes your word for the node's, and goes on. If the node \
+still writes, two writers share a disk, and the disk is lost. Everything else is proven as ever: that the pod is gone, and \
+that no attachment exists.
+
+It is written into the audit log with your name and the reason, and the fencing epoch of the handoff rises.
+
+Examples:
+  # What is waited for
+  $ferry get migrations
+
+  $ferry attest fenced east-2 --reason 'pulled its power at 14:05, ticket 4711'
+
+Exits with 3 if no migration waits for that node. Needs the role admin.")]
+pub(crate) struct Fenced {
+    /// The node, as the paused migration names it
+    pub(crate) node: String,
+    /// How you know, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 /// `ferry finish`.

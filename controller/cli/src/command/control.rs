@@ -1,11 +1,11 @@
-//! `ferry pause`, `resume`, `rollback`, `finish`: what a person asks of a migration.
+//! `ferry pause`, `resume`, `rollback`, `attest`, `finish`: what a person asks of a migration.
 //!
 //! Each asks once and says what the controller answered; what follows from it is followed with `ferry watch`. With `-o json`
 //! the migration is printed as the controller sees it right after, by `finish` its certificate alone. Where there is something
 //! sensible to do next, it is said on standard error.
 
 use crate::{
-    args::{Finish, Pause, Resume, Rollback},
+    args::{AttestVerb, Finish, Pause, Resume, Rollback},
     certificate,
     error::Failure,
     run::Context,
@@ -49,6 +49,19 @@ pub(crate) async fn rollback(context: &Context, args: Rollback) -> Result<(), Fa
     let migration = context.admin().await?.rollback(args.id, args.all).await?;
     show(context, &migration, "rolling back")?;
     watch(context, &migration)
+}
+
+pub(crate) async fn attest(context: &Context, verb: AttestVerb) -> Result<(), Failure> {
+    let AttestVerb::Fenced(args) = verb;
+    let migrations = context.admin().await?.attest(args.node, args.reason).await?;
+    if context.is_json() {
+        return terminal::json(&migrations, false);
+    }
+    for migration in &migrations {
+        show(context, migration, "goes on")?;
+        watch(context, migration)?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn finish(context: &Context, args: Finish) -> Result<(), Failure> {

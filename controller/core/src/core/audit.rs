@@ -74,6 +74,9 @@ impl Step<'_> {
                 let what = if *all { "everything" } else { "the ordinal in flight" };
                 of(id, by, "rollback-migration").with(what.to_owned())
             }
+            Request::AttestFenced { node, reason, by } => {
+                Action::new(by, "attest-fenced", format!("node {node}")).with(reason.clone())
+            }
             Request::FinishMigration { id, accept, by } => {
                 let words = if *accept { "the end is accepted" } else { "" };
                 of(id, by, "finish-migration").with(words.to_owned())

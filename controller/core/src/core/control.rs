@@ -120,7 +120,7 @@ impl Step<'_> {
         slots.any(|slot| slot.setback.as_ref().is_some_and(|setback| setback.stale))
     }
 
-    fn raise_epoch(&mut self, id: &MigrationId) {
+    pub(super) fn raise_epoch(&mut self, id: &MigrationId) {
         let (Some(migration), Some(work)) = (self.state.migrations.get(id), self.state.work.get(id)) else {
             return;
         };

@@ -4,6 +4,7 @@
 //! name the next timer. An entry is applied to the state at the moment it is decided, so that whatever is decided
 //! next already stands on it; that is also what replay does.
 
+mod attest;
 mod audit;
 mod control;
 mod drive;

@@ -84,6 +84,7 @@ impl Step<'_> {
             Request::RollbackMigration { id, all, by } => {
                 self.control(&id, if all { Ask::Rollback } else { Ask::Undo }, &by)
             }
+            Request::AttestFenced { node, reason, by: _ } => self.attest(&node, &reason),
             Request::FinishMigration { id, accept, by } => return self.finish(request, &id, accept, &by),
             Request::SetStorageDomain { set, by: _ } => self.set_storage_domain(set),
             Request::ListStorageDomains => Reply::StorageDomains(self.state.storage.domains.clone()),

@@ -304,6 +304,9 @@ pub struct Unknown {
     pub message: String,
     /// Number of the step in handoff.md section 5; 0 for preparation.
     pub step: u32,
+    /// Nodes whose own proof of detach is missing and will not come: what a person may attest (H11).
+    #[serde(default)]
+    pub unproven: Vec<String>,
 }
 
 /// Outcome of Probe: it came to an end, whatever it found.

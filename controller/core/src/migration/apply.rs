@@ -238,6 +238,7 @@ impl Scene<'_> {
             target_held: None,
             recheck: None,
             began: false,
+            attested: std::collections::BTreeSet::new(),
             lapses: 0,
             declines: 0,
             old_addresses: Vec::new(),

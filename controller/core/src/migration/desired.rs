@@ -148,6 +148,7 @@ fn release(work: &Work, handoff: &Handoff) -> Option<Desired> {
         volumes: work.volumes.get(&handoff.ordinal).cloned().unwrap_or_default(),
         node: held.node.clone()?,
         pod_uid: held.pod_uid.clone(),
+        attested: handoff.attested.iter().cloned().collect(),
     };
     Some(Desired { epoch: handoff.epoch, body })
 }
@@ -181,6 +182,7 @@ fn fence(work: &Work, handoff: &Handoff) -> Desired {
         from_slice: handoff.target_to,
         to_slice: handoff.target_from,
         volumes: work.granted().to_vec(),
+        attested: handoff.attested.iter().cloned().collect(),
     };
     Desired { epoch: handoff.epoch, body }
 }

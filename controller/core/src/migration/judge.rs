@@ -50,7 +50,10 @@ pub(crate) fn judge(asked: &Asked<'_>, result: &OutcomeResult) -> Verdict {
             let setback = asked.setback(RefusalCode::NotReady, &message);
             // Whether the writer is gone is for a person to find out (handoff.md section 5, step 6; H11).
             let paused = unknown.step == DETACH_STEP;
-            Verdict { event: None, setback: Some(Setback { paused, ..setback }) }
+            Verdict {
+                event: None,
+                setback: Some(Setback { paused, unproven: unknown.unproven.clone(), ..setback }),
+            }
         }
         OutcomeResult::SourceReport(_)
         | OutcomeResult::TargetReport(_)
@@ -118,7 +121,14 @@ impl Asked<'_> {
             RefusalCode::NotUnderstood | RefusalCode::StaleEpoch => (None, true),
         };
         let message = limits::cut(&format!("{} in {}: {message}", self.command.body.verb(), self.cluster));
-        Setback { attempts, retry_at, message, paused, stale: code == RefusalCode::StaleEpoch }
+        Setback {
+            attempts,
+            retry_at,
+            message,
+            paused,
+            stale: code == RefusalCode::StaleEpoch,
+            unproven: Vec::new(),
+        }
     }
 
     /// The pause before the source is looked at again, or before its release is asked for again after that look

@@ -104,6 +104,9 @@ pub struct Setback {
     /// The cluster keeps a higher epoch.
     #[serde(default)]
     pub stale: bool,
+    /// Nodes whose proof of detach will not come: a person may attest them.
+    #[serde(default)]
+    pub unproven: Vec<String>,
 }
 
 impl Setback {
@@ -171,6 +174,9 @@ pub struct Handoff {
     /// The target's claims and volumes of it, Bound.
     #[serde(default)]
     pub adopted: Vec<ClaimedVolume>,
+    /// Nodes of which a person attested that nothing on them writes any more (H11).
+    #[serde(default)]
+    pub attested: BTreeSet<String>,
 }
 
 /// What a journal does not say may have been.

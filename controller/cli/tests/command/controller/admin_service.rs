@@ -124,6 +124,19 @@ impl AdminService for Service {
         Ok(Response::new(admin::RollbackMigrationResponse { result }))
     }
 
+    async fn attest_fenced(
+        &self,
+        request: Request<admin::AttestFencedRequest>,
+    ) -> Result<Response<admin::AttestFencedResponse>, Status> {
+        self.asked("attest", &request)?;
+        Ok(Response::new(match self.controlled()? {
+            Ok(migration) => admin::AttestFencedResponse { migrations: vec![migration], rejection: None },
+            Err(rejection) => {
+                admin::AttestFencedResponse { migrations: Vec::new(), rejection: Some(rejection) }
+            }
+        }))
+    }
+
     async fn finish_migration(
         &self,
         request: Request<admin::FinishMigrationRequest>,
