@@ -69,6 +69,10 @@ async fn rollbacks(stage: &Stage) -> Result<()> {
         table.push((step, began.elapsed()));
     }
     print("rolled back, everything as before", &table);
+    let west = stage.world.cluster("west")?;
+    let claims = ["-n", &etcd.namespace, "get", "pvc", "-o", "jsonpath={.items[*].spec.volumeName}"];
+    let left = west.kubectl(&claims).await?;
+    ensure!(left == "ferry.dev/TOMBSTONE", "west has claims of {left:?}, expected the tombstone that stays");
     let outcome = crossing.end().await?;
     ensure!(outcome.is_clean(), "not clean: {outcome:#?}");
     Ok(())
@@ -264,11 +268,17 @@ async fn both(stage: &Stage, etcd: &Etcd) -> Result<Objects> {
 
 fn comparable(item: &Value) -> Option<(String, Value)> {
     let (kind, name) = (item["kind"].as_str()?, item["metadata"]["name"].as_str()?);
-    // Made by the cluster itself, or kept as the fence (handoff.md section 6).
+    // Made by the cluster itself, or kept as the fence (handoff.md section 6): also where the ordinal was on its way.
     let mirrors_pods = kind == "EndpointSlice"
         && item["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"]
             == "endpointslice-controller.k8s.io";
-    if name == "kube-root-ca.crt" || name == "default" || name.starts_with("ferry-epochs-") || mirrors_pods {
+    let stays = item["metadata"]["annotations"]["ferry.dev/stays"] == "true";
+    if stays
+        || name == "kube-root-ca.crt"
+        || name == "default"
+        || name.starts_with("ferry-epochs-")
+        || mirrors_pods
+    {
         return None;
     }
     let mut object = item.clone();

@@ -108,7 +108,8 @@ async fn kept(stage: &Stage, etcd: &Etcd) -> Result<()> {
     Ok(())
 }
 
-/// What a person does who believes that the node is dead, until nothing in the cluster shows the disk in use.
+/// What a person does who believes that the node is dead, until nothing in the cluster shows the disk in use. The guard
+/// keeps that person from deleting the pod by force; the cluster's own collector of pods does it by the taint.
 async fn forced_away(stage: &Stage, etcd: &Etcd, node: &str) -> Result<()> {
     let east = stage.world.cluster("east")?;
     let pod = etcd.pod(0);
@@ -118,7 +119,10 @@ async fn forced_away(stage: &Stage, etcd: &Etcd, node: &str) -> Result<()> {
         .await?;
     east.kubectl(&["taint", "node", node, &format!("{OUT_OF_SERVICE}=nodeshutdown:NoExecute")]).await?;
     let force = ["-n", &etcd.namespace, "delete", "pod", &pod, "--force", "--grace-period=0"];
-    east.kubectl(&[&force[..], &["--ignore-not-found"]].concat()).await?;
+    let refused = east.kubectl(&[&force[..], &["--ignore-not-found"]].concat()).await;
+    if let Err(refused) = refused {
+        ensure!(format!("{refused:#}").contains("may not delete its pods by force"), "{refused:#}");
+    }
     let claim = format!("{}-{pod}", etcd.templates[0]);
     let volume = ["-n", &etcd.namespace, "get", "pvc", &claim, "-o", "jsonpath={.spec.volumeName}"];
     let volume = east.kubectl(&volume).await?;
