@@ -10,6 +10,7 @@
 //! what was struck against the commands of the wire.
 
 mod course;
+mod harmless;
 mod plain;
 pub(crate) mod process;
 mod report;

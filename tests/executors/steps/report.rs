@@ -13,8 +13,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use super::{
+    harmless,
     run::{Hit, Reference},
-    stopped::{Late, harmless},
+    stopped::Late,
 };
 use crate::journey::{Journey, Verb};
 
@@ -88,7 +89,7 @@ impl Report {
     /// Processes that were stopped before their write of that number went on.
     pub(crate) fn let_go(&mut self, number: usize, late: Vec<Late>) {
         for Late { verb, write, status } in late {
-            match harmless(verb, &write).filter(|_| status < 300) {
+            match harmless::reason(verb, &write).filter(|_| status < 300) {
                 Some(reason) => drop(self.stopped.harmless.insert((verb, number), (write, reason))),
                 None => drop(self.stopped.refused.insert((verb, number), (write, status))),
             }

@@ -3,7 +3,7 @@
 //! A command is stopped right before its write of one number, as SIGSTOP would stop its process: whatever it had to look
 //! at it has seen. Another process of the same agent then takes the command back, or ends it and begins what comes next,
 //! with a higher epoch or a later number, to its end. Then the first one goes on. Its write must fail at the API server,
-//! or be one of those that [`harmless`] names with the reason; whatever it tries afterwards must change nothing: both
+//! or be one of those that `harmless` names with the reason; whatever it tries afterwards must change nothing: both
 //! clusters' objects are as the later commands left them, uids and epochs included.
 //!
 //! A script holds one command after the other on one workload, each at the same number of a write.
@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use ferry_agent::outcome::{Evidence, Stop};
 use tokio::task::JoinHandle;
 
+use super::harmless;
 use crate::{
     cases,
     clusters::Clusters,
@@ -193,67 +194,6 @@ pub(crate) static SCRIPTS: [(&str, &[Move]); 5] = [
     ),
 ];
 
-/// Why a write that passes late does no harm; nothing for one that must not pass.
-pub(crate) fn harmless(verb: Verb, write: &str) -> Option<&'static str> {
-    let (method, path) = write.split_once(' ')?;
-    let kind = path.rsplit('/').next().unwrap_or_default();
-    match (verb, method, kind) {
-        (Verb::Adopt, "POST", "persistentvolumes") => Some(
-            "reserved for the name of a claim under which a tombstone stands: never Bound, and forgotten by the next hold",
-        ),
-        (Verb::PrepareTarget, "POST", "persistentvolumeclaims") => Some(
-            "a tombstone: it provisions nothing and holds no disk; it bears the migration's mark, by which it goes when \
-             preparation is taken back again",
-        ),
-        (Verb::PrepareTarget, "POST", "statefulsets") => Some(
-            "an empty slice: no pod and no claim comes of it; it bears the migration's mark, by which it goes when \
-             preparation is taken back again, and a later migration refuses to take it over",
-        ),
-        (
-            Verb::PrepareTarget,
-            "POST",
-            "configmaps" | "services" | "serviceaccounts" | "poddisruptionbudgets",
-        ) => Some(
-            "a copy of what the source has, which nothing uses; it bears the migration's mark, by which it goes when \
-             preparation is taken back again",
-        ),
-        (Verb::PrepareSource, "POST", "configmaps") => Some(
-            "the list of a guard that nothing binds: nothing is refused by it, and it goes with the next guard",
-        ),
-        (
-            Verb::PrepareSource | Verb::PrepareTarget,
-            "POST",
-            "validatingadmissionpolicies" | "validatingadmissionpolicybindings",
-        ) => Some(
-            "rules without a list: nothing is refused by them, and they go when preparation is taken back again",
-        ),
-        (Verb::PrepareSource, "PATCH", _) if path.contains("/statefulsets/") => Some(
-            "retention Retain, and the record of what it was: nothing is deleted by it, and taking preparation back once \
-             more restores what the record says",
-        ),
-        (Verb::PrepareSource, "PATCH", _) if path.contains("/persistentvolumes/") => {
-            Some("a reclaim policy Retain: it keeps a disk that nothing asked to keep")
-        }
-        (Verb::PrepareSource, "PATCH", _) if path.contains("/persistentvolumeclaims/") => Some(
-            "a claim without the owner that the StatefulSet controller gives it again by its retention policy",
-        ),
-        (Verb::HoldSource | Verb::HoldTarget, "PATCH", _) if path.contains("/poddisruptionbudgets/") => Some(
-            "a share of the budget: evictions wait, no replica is lost; the process puts back what was there when it has its \
-             answer, otherwise the next hold or taking back once more does",
-        ),
-        _ => None,
-    }
-}
-
-/// The object that a write which passed late may leave as it made it: a policy that keeps more than it has to.
-fn kept(verb: Verb, write: &str) -> Option<String> {
-    let (path, name) = write.rsplit_once('/')?;
-    let kinds =
-        [("persistentvolumes", "PersistentVolume"), ("persistentvolumeclaims", "PersistentVolumeClaim")];
-    let kind = kinds.into_iter().find(|(plural, _)| path.ends_with(plural) && verb == Verb::PrepareSource);
-    kind.map(|(_, kind)| format!("{kind}/{name}"))
-}
-
 /// A process that was stopped.
 struct Held {
     verb: Verb,
@@ -362,7 +302,7 @@ impl Run<'_> {
                 bail!("{what}: it went on and changed the clusters: {}; it ended with {ended:?}", later.name);
             }
             ensure!(
-                !passed || harmless(verb, &held.name).is_some(),
+                !passed || harmless::reason(verb, &held.name).is_some(),
                 "{what}: it passed, and nothing says why that does no harm; the command ended with {ended:?}"
             );
             ensure!(passed || matches!(status, 404 | 409 | 422), "{what}: expected 404, 409 or 422");
@@ -375,7 +315,7 @@ impl Run<'_> {
             self.late.push(Late { verb, write: name, status });
             witness::look(self.clusters, &self.journey, false).await?;
             let is_as_it_was = if passed {
-                rest.is_alike(self.clusters, &self.journey.namespace, kept(verb, &held.name)).await
+                rest.is_alike(self.clusters, &self.journey.namespace, harmless::kept(verb, &held.name)).await
             } else {
                 rest.is_same(self.clusters, &self.journey.namespace).await
             };

@@ -1,5 +1,6 @@
 //! Tests of the whole core against a small model of the world.
 
+mod attesting;
 mod control;
 mod crossing;
 mod domains;

@@ -2,6 +2,7 @@
 //!
 //! The referee of the world looks at every step: no disk is usable in two clusters, no ordinal runs in two, no epoch
 //! falls. What the restored ledger can still carry out it does; where the world has gone on it stops and asks.
+//! What a restore does to the state is `State::restored`, which the controller's own program calls.
 
 use super::world::{Cluster, PLAIN, World};
 use crate::migration::Ask;
