@@ -82,7 +82,7 @@ async fn every_rpc_by_every_caller() -> Result<()> {
         ("admin", Some(world.server.join(&world.admin, role("admin")).await?)),
     ]);
     let rpcs = rpcs()?;
-    assert_eq!(rpcs.len(), 22);
+    assert_eq!(rpcs.len(), 23);
     for (caller, credential) in &credentials {
         let channel = world.server.channel(credential.as_ref()).await?;
         for path in &rpcs {
