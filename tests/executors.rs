@@ -60,8 +60,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Handle;
 use workload::Shape;
 
-/// Simulated nodes of each cluster; a node of the array holds 64 disks.
-const NODES: usize = 4;
+/// Simulated nodes of each cluster; a node of the array holds 64 disks, and what ends early leaves some.
+const NODES: usize = 8;
 /// Tests at once: they mostly wait for controllers.
 const AT_ONCE: usize = 3;
 

@@ -43,9 +43,9 @@ fn pods(clusters: &Clusters, cluster: &str, journey: &Journey) -> Api<Pod> {
     Api::namespaced(clusters.client(cluster), &journey.namespace)
 }
 
-/// What a person patches onto the set.
+/// What a person patches onto the set who got past the guard: by the agent's name, which it knows.
 async fn patch_set(clusters: &Clusters, cluster: &str, journey: &Journey, spec: Value) -> Result<()> {
-    let sets: Api<StatefulSet> = Api::namespaced(clusters.client(cluster), &journey.namespace);
+    let sets: Api<StatefulSet> = Api::namespaced(clusters.agent(cluster), &journey.namespace);
     let patch = Patch::Merge(json!({"spec": spec}));
     sets.patch(NAME, &PatchParams::default(), &patch).await.map(drop).context("a person's patch of the set")
 }
@@ -167,7 +167,7 @@ pub(crate) async fn unscheduled(clusters: &Clusters) -> Result<()> {
             "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim_name(&journey)}}],
         },
     });
-    workload::create(&clusters.client("east"), &journey.namespace, &pod).await?;
+    workload::create(&clusters.agent("east"), &journey.namespace, &pod).await?;
     let ended = journey.carry_out(clusters.agent("east"), Verb::Release).await;
     refused(ended, RefusalCode::Conflict, "Pod successor uses claim")?;
     let claim = claims(clusters, "east", &journey).get(&claim_name(&journey)).await?;

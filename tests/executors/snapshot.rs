@@ -54,7 +54,7 @@ const BINDING: [&str; 3] = [
 pub(crate) enum Marks {
     /// Ferry's annotations are left out: a migration is under way.
     Ignored,
-    /// Ferry's annotations count: there was no migration.
+    /// Ferry's annotations count: there was no migration. Only tombstones that stay after one do not.
     Counted,
     /// The very objects: uids count, and the epochs that are kept.
     Exact,
@@ -80,7 +80,9 @@ pub(crate) async fn take(client: &Client, namespace: &str, marks: Marks) -> Resu
                 || (name.starts_with("ferry-epochs-") && marks != Marks::Exact);
             let is_own = kind == "EndpointSlice"
                 && object["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] != MIRRORED;
-            if !is_elsewhere && !is_given && !is_own {
+            let stays =
+                object["metadata"]["annotations"]["ferry.dev/stays"] == "true" && marks == Marks::Counted;
+            if !is_elsewhere && !is_given && !is_own && !stays {
                 snapshot.insert(format!("{kind}/{name}"), essence(object, marks));
             }
         }

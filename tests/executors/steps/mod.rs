@@ -291,7 +291,7 @@ async fn struck(
         .filter(|(which, _)| matches!(which, Which::Number(_)))
         .map(|(_, fault)| fault.name())
         .collect();
-    let missed = lock().missed(&names);
+    let missed = lock().missed(&names, share());
     if missed.is_empty() { Ok(()) } else { Err(anyhow!("points that no run came to: {}", missed.join("; "))) }
 }
 
