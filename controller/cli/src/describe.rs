@@ -62,9 +62,12 @@ fn head(text: &mut String, migration: &Migration, now: Timestamp, paint: Paint) 
     field("StatefulSet", &migration.workload)?;
     field("From", &migration.from)?;
     field("To", &migration.to)?;
-    field("Phase", &paint.text(style, table::phase(migration.phase)))?;
+    field("Phase", &paint.text(style, &table::stands(migration)))?;
     if !migration.message.is_empty() {
         field("Message", &migration.message)?;
+    }
+    for unknown in &migration.unknown {
+        field("Not known", &format!("in {}: {}", unknown.cluster, unknown.message))?;
     }
     field(
         "Order",

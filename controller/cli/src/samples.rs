@@ -62,6 +62,7 @@ pub(crate) fn migration() -> Migration {
         certificate: None,
         deadlines: Vec::new(),
         on_failure: crate::shape::OnFailure::Pause,
+        unknown: Vec::new(),
     }
 }
 

@@ -194,6 +194,20 @@ pub(crate) struct Migration {
     pub(crate) deadlines: Vec<Deadline>,
     /// What follows when the target does not run a replica by its deadline.
     pub(crate) on_failure: OnFailure,
+    /// Commands of which nobody can tell whether they were carried out.
+    pub(crate) unknown: Vec<Unknown>,
+}
+
+/// A command whose outcome is not known: neither success nor failure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Unknown {
+    /// The cluster that was asked.
+    pub(crate) cluster: String,
+    /// What is not known, and what to do.
+    pub(crate) message: String,
+    /// Nodes whose own proof will not come: what `ferry attest fenced` takes.
+    pub(crate) unproven_nodes: Vec<String>,
 }
 
 impl Migration {

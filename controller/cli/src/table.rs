@@ -141,7 +141,7 @@ pub(crate) fn migrations(migrations: &[Migration], now: Timestamp, paint: Paint)
             migration.workload.clone(),
             migration.from.clone(),
             migration.to.clone(),
-            phase(migration.phase).to_owned(),
+            stands(migration),
             format!("{}/{}", migration.moved(), migration.ordinals.len()),
             took,
             migration.started_at.map_or_else(String::new, |at| age(at, now)),
@@ -158,7 +158,13 @@ pub(crate) fn migrations(migrations: &[Migration], now: Timestamp, paint: Paint)
     })))
 }
 
-/// As in the PHASE column.
+/// The PHASE column: what is not known is neither well nor ill, and is shown.
+pub(crate) fn stands(migration: &Migration) -> String {
+    let unknown = if migration.unknown.is_empty() { "" } else { " (unknown)" };
+    format!("{}{unknown}", phase(migration.phase))
+}
+
+/// A phase in words.
 pub(crate) fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Preparing => "Preparing",

@@ -200,7 +200,16 @@ pub(crate) fn migration(from: pb::Migration) -> Result<shape::Migration, Failure
         certificate: from.certificate.map(control::certificate),
         deadlines: from.deadlines.into_iter().map(deadline).collect(),
         on_failure: on_failure(from.on_failure)?,
+        unknown: from.unknown.into_iter().map(unknown).collect(),
     })
+}
+
+fn unknown(from: pb::UnknownOutcome) -> shape::Unknown {
+    shape::Unknown {
+        cluster: clean(&from.cluster),
+        message: clean(&from.message),
+        unproven_nodes: from.unproven_nodes.iter().map(|node| clean(node)).collect(),
+    }
 }
 
 fn ordinal(from: pb::OrdinalProgress) -> shape::Ordinal {

@@ -61,6 +61,11 @@ fn json_shapes_are_stable() {
         certificate: None,
         deadlines: vec![pb::StepDeadline { step: 10, step_name: String::new(), deadline_ms: 300_000 }],
         on_failure: pb::OnFailure::Rollback.into(),
+        unknown: vec![pb::UnknownOutcome {
+            cluster: "east".into(),
+            message: "not known".into(),
+            unproven_nodes: vec!["east-1".into()],
+        }],
     };
     let json = serde_json::to_value(migration(from).unwrap()).unwrap();
     let expected = serde_json::json!({
@@ -83,6 +88,7 @@ fn json_shapes_are_stable() {
         "certificate": null,
         "deadlines": [{ "step": 10, "name": "start", "deadlineMs": 300_000 }],
         "onFailure": "rollback",
+        "unknown": [{ "cluster": "east", "message": "not known", "unprovenNodes": ["east-1"] }],
     });
     assert_eq!(json, expected);
 }

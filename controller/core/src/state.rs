@@ -258,6 +258,7 @@ impl State {
             return;
         };
         if let (Some(migration), Some(work)) = (self.migrations.get_mut(id), self.work.get(id)) {
+            migration.unknown = work.unknown();
             migration.phase = work.phase(&migration.control);
             migration.control.stopped = migration.control.paused.is_some() && work.stage.is_at_rest();
         }

@@ -8,7 +8,7 @@ use ferry_core::{
     ClusterName, Migration, Millis, Order, OrdinalProgress, Phase, Plan, Rejection, Workload,
     facts::{Finding, Severity},
     input::{MigrationFilter, PlanRequest, VolumeFilter},
-    migration::{StepTime, step_name},
+    migration::{StepTime, UnknownOutcome, step_name},
     reply::{ClusterView, VolumeView},
 };
 use ferry_proto::admin::v1 as wire;
@@ -148,6 +148,15 @@ pub fn migration(from: &Migration) -> wire::Migration {
         certificate: from.certificate.as_deref().map(control::certificate),
         deadlines: control::deadlines(&from.deadlines),
         on_failure: control::on_failure(from.on_failure).into(),
+        unknown: from.unknown.iter().map(unknown).collect(),
+    }
+}
+
+fn unknown(from: &UnknownOutcome) -> wire::UnknownOutcome {
+    wire::UnknownOutcome {
+        cluster: from.cluster.0.clone(),
+        message: from.message.clone(),
+        unproven_nodes: from.unproven.clone(),
     }
 }
 

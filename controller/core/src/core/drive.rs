@@ -191,6 +191,7 @@ impl Step<'_> {
             message: limits::cut(&lapse.message),
             paused: lapse.paused,
             stale: false,
+            unknown: false,
             unproven: Vec::new(),
         };
         for cluster in [migration.from.clone(), migration.to.clone()] {

@@ -274,6 +274,7 @@ impl Step<'_> {
             order: plan.order,
             phase: Phase::Preparing,
             message: String::new(),
+            unknown: Vec::new(),
             ordinals: plan
                 .ordinals
                 .iter()

@@ -90,6 +90,7 @@ pub(crate) fn apply_event(state: &mut State, id: &MigrationId, event: &Event, at
         migration.ended_at = Some(at);
         migration.control.paused = None;
         migration.control.stopped = false;
+        migration.unknown.clear();
         migration.commands = work.commands;
         migration.phase = work.phase(&migration.control);
         match stage {

@@ -60,6 +60,9 @@ pub struct Migration {
     pub order: Order,
     /// Where it stands.
     pub phase: Phase,
+    /// Commands of which nobody can tell whether they were carried out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<UnknownOutcome>,
     /// What it waits for or why it stopped, with what to do; empty when it simply runs.
     pub message: String,
     /// Every ordinal in the order it moves.
@@ -99,6 +102,17 @@ pub struct Migration {
     /// Names of each ordinal's claims, those of ordinals that stay included.
     #[serde(default)]
     pub claims: BTreeMap<Ordinal, Vec<String>>,
+}
+
+/// A command whose outcome is not known: neither success nor failure (I8).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnknownOutcome {
+    /// The cluster that was asked.
+    pub cluster: ClusterName,
+    /// What is not known, and what to do.
+    pub message: String,
+    /// Nodes whose own proof will not come: a person may attest them (H11).
+    pub unproven: Vec<String>,
 }
 
 /// Who asked, and when.

@@ -50,10 +50,8 @@ pub(crate) fn judge(asked: &Asked<'_>, result: &OutcomeResult) -> Verdict {
             let setback = asked.setback(RefusalCode::NotReady, &message);
             // Whether the writer is gone is for a person to find out (handoff.md section 5, step 6; H11).
             let paused = unknown.step == DETACH_STEP;
-            Verdict {
-                event: None,
-                setback: Some(Setback { paused, unproven: unknown.unproven.clone(), ..setback }),
-            }
+            let unproven = unknown.unproven.clone();
+            Verdict { event: None, setback: Some(Setback { paused, unknown: true, unproven, ..setback }) }
         }
         OutcomeResult::SourceReport(_)
         | OutcomeResult::TargetReport(_)
@@ -127,6 +125,7 @@ impl Asked<'_> {
             message,
             paused,
             stale: code == RefusalCode::StaleEpoch,
+            unknown: false,
             unproven: Vec::new(),
         }
     }

@@ -25,7 +25,9 @@ mod undo;
 mod work;
 
 pub use control::Ask;
-pub use display::{AskedBy, Certificate, Control, Migration, OrdinalProgress, Phase, StepTime, step_name};
+pub use display::{
+    AskedBy, Certificate, Control, Migration, OrdinalProgress, Phase, StepTime, UnknownOutcome, step_name,
+};
 pub use event::Event;
 pub use stage::{Illegal, Stage};
 pub use work::{Handoff, HeldAt, Setback, Slot, Work, backoff_ms};

@@ -13,7 +13,7 @@ use crate::command::Command;
 use crate::facts::{ClaimedVolume, Description, Held, Manifest, Released};
 use crate::ids::{ClusterName, Epoch, Ordinal, ServiceName};
 use crate::limits;
-use crate::migration::display::{Control, Migration, Phase};
+use crate::migration::display::{Control, Migration, Phase, UnknownOutcome};
 use crate::migration::stage::Stage;
 use crate::slice::Slice;
 use crate::time::Millis;
@@ -104,6 +104,9 @@ pub struct Setback {
     /// The cluster keeps a higher epoch.
     #[serde(default)]
     pub stale: bool,
+    /// Nobody can tell whether it was carried out (I8).
+    #[serde(default)]
+    pub unknown: bool,
     /// Nodes whose proof of detach will not come: a person may attest them.
     #[serde(default)]
     pub unproven: Vec<String>,
@@ -185,6 +188,17 @@ fn perhaps() -> bool {
 }
 
 impl Work {
+    /// Commands of which nobody can tell whether they were carried out.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<UnknownOutcome> {
+        let told = |(cluster, slot): (&ClusterName, &Slot)| {
+            let setback = slot.setback.as_ref().filter(|setback| setback.unknown)?;
+            let (message, unproven) = (setback.message.clone(), setback.unproven.clone());
+            Some(UnknownOutcome { cluster: cluster.clone(), message, unproven })
+        };
+        self.slots.iter().filter_map(told).collect()
+    }
+
     /// The disks that the target was, or may have been, granted: as the source released them, else as preparation
     /// found them. None without a handoff.
     #[must_use]

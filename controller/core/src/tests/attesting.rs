@@ -17,6 +17,7 @@ fn begun() -> World {
 fn completes(mut world: World) {
     world.run_until("the end", |world| world.migration().phase.is_over());
     assert_eq!(world.migration().phase, Phase::Completed, "{}", world.migration().message);
+    assert_eq!(world.migration().unknown, []);
 }
 
 fn count(world: &World, verb: &str) -> usize {
@@ -34,6 +35,8 @@ fn h11_a_detach_that_cannot_be_proven_pauses_and_goes_on_once_it_is() {
     world.say_outcome(&cluster, Outcome { command_id: command.id, result });
     world.deliver_up("east");
     assert_eq!((world.migration().phase, count(&world, "adopt")), (Phase::Paused, 0));
+    let shown = &world.migration().unknown;
+    assert!(shown.len() == 1 && shown[0].unproven == ["east-1"], "it is neither well nor ill: {shown:?}");
     assert!(world.migration().message.contains("node east-1 is gone"));
     completes(world);
 }
