@@ -30,7 +30,7 @@ use tokio::sync::OnceCell;
 use self::{
     course::{Act, COURSES, Course},
     report::Report,
-    run::{Hit, Reference, Strike},
+    run::{Outcome, Reference, Strike},
     stopped::SCRIPTS,
 };
 use crate::{
@@ -264,23 +264,22 @@ async fn struck(
 ) -> Result<()> {
     let runs = strikes.iter().flat_map(|strike| COURSES.iter().map(move |course| (course, strike)));
     let runs = runs.filter(|(course, strike)| is_worth(course, strike, &reference[course.name]));
-    let ended: Vec<Result<Vec<Hit>>> = stream::iter(runs)
+    let ended: Vec<Result<Outcome>> = stream::iter(runs)
         .map(|(course, strike)| async move {
             let outcome = run::run(clusters, course, strike, Some(&reference[course.name])).await;
-            let hits = outcome.map(|outcome| outcome.hits);
-            if let Err(error) = &hits {
+            if let Err(error) = &outcome {
                 println!("{error:#}");
             }
-            hits
+            outcome
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
     let count = ended.len();
     let mut wrong = Vec::new();
-    for hits in ended {
-        match hits {
-            Ok(hits) => lock().met(hits),
+    for outcome in ended {
+        match outcome {
+            Ok(outcome) => lock().met(outcome),
             Err(error) => wrong.push(format!("{error:#}")),
         }
     }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     harmless,
-    run::{Hit, Reference},
+    run::{Hit, Outcome, Reference},
     stopped::Late,
 };
 use crate::journey::{Journey, Verb};
@@ -33,6 +33,8 @@ type Place = (&'static str, usize);
 pub(crate) struct Report {
     /// Writes of each place, and its command.
     exists: BTreeMap<Place, (Verb, Vec<String>)>,
+    /// The least writes that a place made in a run that did not strike it: one that had to try twice made more.
+    least: BTreeMap<Place, usize>,
     /// What was met and recovered from.
     met: BTreeSet<Hit>,
     /// What was done to processes that were stopped.
@@ -52,7 +54,7 @@ impl Report {
     /// Nothing yet.
     pub(crate) const fn new() -> Self {
         let stopped = Stopped { refused: BTreeMap::new(), harmless: BTreeMap::new() };
-        Self { exists: BTreeMap::new(), met: BTreeSet::new(), stopped }
+        Self { exists: BTreeMap::new(), least: BTreeMap::new(), met: BTreeSet::new(), stopped }
     }
 
     /// The writes of a course without a fault.
@@ -63,16 +65,21 @@ impl Report {
         }
     }
 
-    /// A run recovered from these.
-    pub(crate) fn met(&mut self, hits: Vec<Hit>) {
+    /// What a run recovered from.
+    pub(crate) fn met(&mut self, Outcome { hits, shorter, .. }: Outcome) {
+        for (place, made) in shorter {
+            let least = self.least.entry(place).or_insert(made);
+            *least = made.min(*least);
+        }
         self.met.extend(hits.into_iter().filter(|hit| self.exists.contains_key(&hit.place)));
     }
 
-    /// Writes that exist and did not meet one of `faults`.
+    /// Writes that exist, in every run that came so far, and did not meet one of `faults`.
     pub(crate) fn missed(&self, faults: &BTreeSet<String>, share: usize) -> Vec<String> {
         let mut missed = Vec::new();
         for (place, (verb, writes)) in &self.exists {
-            for (at, name) in writes.iter().enumerate().step_by(share) {
+            let least = self.least.get(place).copied().unwrap_or(usize::MAX);
+            for (at, name) in writes.iter().enumerate().take(least).step_by(share) {
                 for fault in faults {
                     let is_death = fault.starts_with("killed");
                     let is_met =

@@ -70,6 +70,8 @@ pub(crate) struct Outcome {
     pub(crate) reference: Reference,
     /// The faults that were met and recovered from.
     pub(crate) hits: Vec<Hit>,
+    /// Acts that ended before their write of the run's number came, with how many they made.
+    pub(crate) shorter: Vec<((&'static str, usize), usize)>,
 }
 
 struct Run<'a> {
@@ -150,6 +152,9 @@ impl Run<'_> {
         self.look(verb, &proxy).await?;
         let hits = self.hits(number, verb, &proxy);
         let is_struck = !hits.is_empty();
+        if !is_struck && matches!((self.strike.write, &ended), (Some((Which::Number(_), _)), Some(Ok(_)))) {
+            self.outcome.shorter.push(((self.course.name, number), proxy.writes().len()));
+        }
         let evidence = match (act, ended) {
             (Act::Abandoned(_), None) => {
                 self.outcome.hits.extend(hits);
