@@ -198,7 +198,8 @@ pub(crate) async fn leftover(clusters: &Clusters) -> Result<()> {
     let manifest = journey.volumes[&journey.ordinal][0].volume.clone().context("no manifest")?;
     let mut volume: Value = serde_json::from_str(&manifest.json)?;
     volume["metadata"] = json!({"name": "left-over"});
-    volume["spec"]["claimRef"] = Value::Null;
+    // Reserved, or the scheduler would try to give it to another test's claim for ever: the guard refuses that.
+    volume["spec"]["claimRef"] = json!({"namespace": "leftover", "name": "of-nobody"});
     workload::create(&clusters.agent("west"), "", &volume).await?;
     for verb in [Verb::HoldTarget, Verb::Adopt] {
         let ended = journey.carry_out(clusters.agent("west"), verb).await;
