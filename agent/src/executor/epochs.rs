@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     api::{self, CONFIG_MAP, Halt, Halted, Key, Written},
-    object::{FERRY, MANAGED_BY},
+    object::{self, FERRY, MANAGED_BY},
 };
 use crate::{
     context::{Context, Facts},
@@ -158,6 +158,18 @@ async fn write(ctx: &Context, change: Change<'_>) -> Halted<Kept> {
     }
     done(&key, api::replace(ctx, &key, &body).await?)?;
     Ok(Kept(data))
+}
+
+/// The object is of no later epoch than the command.
+///
+/// # Errors
+/// `STALE_EPOCH` if it is.
+pub(crate) fn not_later(ctx: &Context, key: &Key, object: &Value) -> Result<(), Stop> {
+    let (found, epoch) = (object::epoch(object), ctx.command.epoch);
+    if found <= epoch {
+        return Ok(());
+    }
+    Err(Stop::stale_epoch(format!("{key} is of epoch {found}; the command is of epoch {epoch}, of the past")))
 }
 
 /// No later command is kept, and none of these ordinals at a higher epoch; keeps nothing.

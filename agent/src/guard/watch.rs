@@ -3,18 +3,14 @@
 //! Three watches of the inventory tell: of the ConfigMaps, which say what stands and which policy and binding belong to
 //! it ([`Standing`]), and of those two kinds. Watches of different kinds come in no order, so what they say is only a
 //! suspicion; before it is a fault, all three objects are read ([`verify`]). A guard that is put up or taken down says so
-//! in its ConfigMap first and is not suspected. One thing is done at once: what binds a policy to a list that is gone is
-//! taken away, for it would refuse everything. What follows from a fault is the controller's to decide: it pauses the
-//! migration.
+//! in its ConfigMap first and is not suspected. Nothing is changed here: what follows from a fault is the controller's to
+//! decide. It pauses the migration, and the next hold puts the guard up again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::{
     Client,
-    core::{
-        Request,
-        params::{DeleteParams, GetParams},
-    },
+    core::{Request, params::GetParams},
 };
 use serde_json::Value;
 
@@ -123,8 +119,6 @@ pub(crate) async fn verify(client: &Client, guard: &Guard) -> kube::Result<Optio
         return Ok(None);
     }
     if found.is_none() {
-        // A binding without its list refuses every write of a PersistentVolume in the cluster, and the agent's own.
-        delete(client, &Key::within(BINDING, "", name)).await?;
         return Ok(Some(format!("{map} was deleted; the API server's audit log says by whom")));
     }
     for (kind, noted) in [(BINDING, &guard.binding), (POLICY, &guard.policy)] {
@@ -142,16 +136,6 @@ pub(crate) async fn verify(client: &Client, guard: &Guard) -> kube::Result<Optio
         return Ok(Some(format!("{key} {what}{by}")));
     }
     Ok(None)
-}
-
-async fn delete(client: &Client, key: &Key) -> kube::Result<()> {
-    let request = Request::new(key.kind.path(&key.namespace));
-    let request = request.delete(&key.name, &DeleteParams::default()).map_err(kube::Error::BuildRequest)?;
-    match tokio::time::timeout(limits::REQUEST_TIMEOUT, client.request::<Value>(request)).await {
-        Ok(Err(error)) if classify(&error) == Class::Missing => Ok(()),
-        Ok(answer) => answer.map(drop),
-        Err(late) => Err(kube::Error::Service(late.into())),
-    }
 }
 
 async fn read(client: &Client, key: &Key) -> kube::Result<Option<Value>> {

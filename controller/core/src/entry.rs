@@ -151,6 +151,8 @@ pub enum Entry {
     Attested {
         /// The migration.
         migration: MigrationId,
+        /// The node's cluster.
+        cluster: ClusterName,
         /// The node.
         node: String,
     },

@@ -199,12 +199,12 @@ impl State {
             Entry::Controlled { migration, asked, by, at } => {
                 apply_ask(self, migration, *asked, &asked_by(by, *at));
             }
-            Entry::Attested { migration, node } => {
+            Entry::Attested { migration, cluster, node } => {
                 let work = self.work_mut(migration);
                 if let Some(handoff) = &mut work.handoff {
-                    handoff.attested.insert(node.clone());
+                    handoff.attested.insert((cluster.clone(), node.clone()));
                 }
-                for slot in work.slots.values_mut() {
+                if let Some(slot) = work.slots.get_mut(cluster) {
                     slot.setback.take_if(|setback| setback.unproven.contains(node));
                 }
             }

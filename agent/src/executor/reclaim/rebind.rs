@@ -16,6 +16,7 @@ use crate::{
         adopt::bind,
         api::{self, CLAIM, Halt, Halted, Key, Written},
         dependencies::not_created,
+        epochs,
         object::{self, EPOCH},
         tombstone::{self, Standing},
         travel,
@@ -146,13 +147,7 @@ async fn gone(ctx: &Context, key: &Key, claim: &Value) -> Halted<()> {
 async fn free(ctx: &Context, disk: &Recorded) -> Halted<()> {
     let (key, epoch) = (disk.key(ctx), ctx.command.epoch);
     let volume = available(ctx, disk).await?;
-    if object::epoch(&volume) > epoch {
-        return Err(Stop::stale_epoch(format!(
-            "{key} is of epoch {}; the command is of epoch {epoch}, of the past",
-            object::epoch(&volume)
-        ))
-        .into());
-    }
+    epochs::not_later(ctx, &key, &volume)?;
     let mut changes = Vec::new();
     for field in ["uid", "resourceVersion"] {
         let path = format!("/spec/claimRef/{field}");

@@ -39,9 +39,9 @@ pub(in crate::executor) async fn run(work: &Work<'_>, ran: &Ran) -> Halted<()> {
     let was_proven = proven(work).await?;
     let mut renewals: BTreeMap<String, Option<jiff::Timestamp>> = BTreeMap::new();
     let mut wait = Wait::new(ctx, work.steps.detach);
+    let nodes = ran.nodes.iter().filter(|node| !was_proven && !is_attested(work, &node.name));
+    let nodes: Vec<&NodeIdentity> = nodes.collect();
     loop {
-        let nodes = ran.nodes.iter().filter(|node| !was_proven && !work.attested.contains(&node.name));
-        let nodes: Vec<&NodeIdentity> = nodes.collect();
         let looked = try_join_all(nodes.iter().map(|node| look(work, node))).await?;
         let mut waiting = Vec::new();
         if !was_proven {
@@ -163,8 +163,12 @@ async fn holding(work: &Work<'_>, identity: &NodeIdentity) -> Result<Vec<String>
     Ok(waiting)
 }
 
+fn is_attested(work: &Work<'_>, name: &str) -> bool {
+    work.attested.iter().any(|node| node == name)
+}
+
 fn used(work: &Work<'_>, found: &Value) -> Option<String> {
-    if work.attested.iter().any(|node| node == object::name(found)) {
+    if is_attested(work, object::name(found)) {
         return None;
     }
     let recorded = work.volumes.iter().find(|recorded| node::uses(found, &recorded.id))?;

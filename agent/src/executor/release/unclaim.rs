@@ -14,7 +14,7 @@ use super::Work;
 use crate::{
     executor::{
         api::{self, CLAIM, Halt, Halted, Key, Written},
-        object,
+        epochs, object,
         tombstone::{self, Standing},
         volumes::{self, Recorded},
         wait::Wait,
@@ -65,14 +65,7 @@ pub(in crate::executor) async fn delete(work: &Work<'_>, recorded: &Recorded, cl
         ))
         .into());
     }
-    if object::epoch(claim) > work.ctx.command.epoch {
-        return Err(Stop::stale_epoch(format!(
-            "{key} is of epoch {}; the command is of epoch {}, of the past",
-            object::epoch(claim),
-            work.ctx.command.epoch
-        ))
-        .into());
-    }
+    epochs::not_later(work.ctx, &key, claim)?;
     stuck(work, &key, claim)?;
     let volume = volumes::retained(work.ctx, recorded).await?;
     let volume = volumes::set_policy(work.ctx, &volume, "Retain", work.ctx.command.epoch).await?;

@@ -2,11 +2,11 @@
 //!
 //! A node that is gone, was booted anew or was declared dead says nothing any more of what it last wrote. A release, or
 //! the fence of an adoption, that needs its word stays unknown and pauses; nothing here ever assumes it. A person who
-//! knows that the machine is off says so by name, with a reason, for the handoffs that wait for exactly that node. Their
-//! epochs rise, so that what was commanded before the attestation ends nowhere; everything else is proven as ever.
+//! knows that the machine is off says so by name, with a reason, for the handoffs that wait for exactly that node of that
+//! cluster: a node of the same name elsewhere is another machine. Their epochs rise, so that what was commanded before the attestation ends nowhere; everything else is proven as ever.
 
 use crate::entry::Entry;
-use crate::ids::MigrationId;
+use crate::ids::{ClusterName, MigrationId};
 use crate::limits;
 use crate::migration::Work;
 use crate::rejection::Rejection;
@@ -16,26 +16,23 @@ use super::Step;
 
 impl Step<'_> {
     pub(super) fn attest(&mut self, node: &str, reason: &str) -> Reply {
-        if let Err(rejection) = self.may_attest(node, reason) {
-            return Reply::Rejected(rejection);
-        }
-        let waiting: Vec<MigrationId> = self.waiting_for(node);
-        for id in &waiting {
-            self.record(Entry::Attested { migration: id.clone(), node: node.to_owned() });
+        let waiting = match self.may_attest(node, reason) {
+            Ok(waiting) => waiting,
+            Err(rejection) => return Reply::Rejected(rejection),
+        };
+        for (id, cluster) in &waiting {
+            let (migration, cluster) = (id.clone(), cluster.clone());
+            self.record(Entry::Attested { migration, cluster, node: node.to_owned() });
             self.raise_epoch(id);
             self.drive(id);
         }
         self.say_all();
-        let now = waiting.iter().filter_map(|id| self.state.migrations.get(id));
+        let now = waiting.iter().filter_map(|(id, _)| self.state.migrations.get(id));
         Reply::Migrations(now.cloned().collect())
     }
 
-    fn waiting_for(&self, node: &str) -> Vec<MigrationId> {
-        let waits = |work: &Work| unproven(work).any(|unproven| unproven == node);
-        self.state.work.iter().filter(|(_, work)| waits(work)).map(|(id, _)| id.clone()).collect()
-    }
-
-    fn may_attest(&self, node: &str, reason: &str) -> Result<(), Rejection> {
+    /// The migrations that wait for that node, with its cluster.
+    fn may_attest(&self, node: &str, reason: &str) -> Result<Vec<(MigrationId, ClusterName)>, Rejection> {
         if reason.trim().is_empty() || reason.len() > limits::REASON_BYTES {
             return Err(Rejection::Invalid(format!(
                 "the reason has {} bytes, expected 1 to {}: say how it is known that nothing on {node} writes any more",
@@ -43,11 +40,25 @@ impl Step<'_> {
                 limits::REASON_BYTES
             )));
         }
-        if !self.waiting_for(node).is_empty() {
-            return Ok(());
+        let unproven: Vec<_> = self.state.work.iter().flat_map(|(id, work)| unproven(id, work)).collect();
+        let waiting = unproven.iter().filter(|(_, _, of)| *of == node);
+        let waiting: Vec<(MigrationId, ClusterName)> =
+            waiting.map(|(id, cluster, _)| ((*id).clone(), (*cluster).clone())).collect();
+        match waiting.first() {
+            Some((_, cluster)) if waiting.iter().all(|(_, of)| of == cluster) => Ok(waiting),
+            Some(_) => Err(Rejection::NothingToAttest(format!(
+                "nodes of the name {node} are waited for in several clusters, and one word cannot be for both machines: \
+                 attest when only one of them is waited for"
+            ))),
+            None => {
+                let known: Vec<&str> = unproven.iter().map(|(_, _, node)| *node).collect();
+                Err(self.nothing_to_attest(node, &known))
+            }
         }
-        let known: Vec<&str> = self.state.work.values().flat_map(unproven).collect();
-        let waited_for = match known.as_slice() {
+    }
+
+    fn nothing_to_attest(&self, node: &str, known: &[&str]) -> Rejection {
+        let waited_for = match known {
             [] => "no migration waits for the proof of any node".to_owned(),
             known => format!("migrations wait for the proof of {}", known.join(", ")),
         };
@@ -61,12 +72,17 @@ impl Step<'_> {
         } else {
             format!("no migration waits for the proof of node {node}, so there is nothing to attest")
         };
-        Err(Rejection::NothingToAttest(format!("{what}; {waited_for}: see `ferry get migrations`")))
+        Rejection::NothingToAttest(format!("{what}; {waited_for}: see `ferry get migrations`"))
     }
 }
 
 /// Nodes whose proof the handoff lacks, as its clusters named them.
-fn unproven(work: &Work) -> impl Iterator<Item = &str> {
-    let slots = work.slots.values().filter_map(|slot| slot.setback.as_ref());
-    slots.flat_map(|setback| setback.unproven.iter().map(String::as_str))
+fn unproven<'a>(
+    id: &'a MigrationId,
+    work: &'a Work,
+) -> impl Iterator<Item = (&'a MigrationId, &'a ClusterName, &'a str)> {
+    let setbacks = work.slots.iter().filter_map(|(cluster, slot)| Some((cluster, slot.setback.as_ref()?)));
+    setbacks.flat_map(move |(cluster, setback)| {
+        setback.unproven.iter().map(move |node| (id, cluster, node.as_str()))
+    })
 }

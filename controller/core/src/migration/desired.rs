@@ -34,7 +34,7 @@ pub(crate) fn desired(
         Stage::PreparingSource if source => Some(prepare_source(work, record)),
         Stage::PreparingTarget if !source => prepare_target(work, record, cluster),
         Stage::Holding => hold(work, work.handoff.as_ref()?, source),
-        Stage::Releasing if source => release(work, work.handoff.as_ref()?),
+        Stage::Releasing if source => release(work, work.handoff.as_ref()?, cluster),
         Stage::Adopting if !source => adopt(migration, work, work.handoff.as_ref()?),
         Stage::Retiring if source => {
             let handoff = work.handoff.as_ref()?;
@@ -45,7 +45,7 @@ pub(crate) fn desired(
         Stage::Settling | Stage::Finishing if !work.settled.contains(cluster) => {
             Some(settle(work, record, source, *cluster == migration.to))
         }
-        Stage::Fencing if !source => Some(fence(work, work.handoff.as_ref()?)),
+        Stage::Fencing if !source => Some(fence(work, work.handoff.as_ref()?, cluster)),
         Stage::Reclaiming if source => Some(reclaim(work, work.handoff.as_ref()?)),
         Stage::Unpreparing if work.prepared.contains(cluster) && !work.settled.contains(cluster) => {
             Some(unprepare(work, record, *cluster == migration.to))
@@ -138,7 +138,7 @@ fn hold(work: &Work, handoff: &Handoff, source: bool) -> Option<Desired> {
     Some(Desired { epoch: handoff.epoch, body })
 }
 
-fn release(work: &Work, handoff: &Handoff) -> Option<Desired> {
+fn release(work: &Work, handoff: &Handoff, cluster: &ClusterName) -> Option<Desired> {
     let held = &handoff.source_held.as_ref()?.held;
     let body = CommandBody::Release {
         ordinal: handoff.ordinal,
@@ -148,7 +148,7 @@ fn release(work: &Work, handoff: &Handoff) -> Option<Desired> {
         volumes: work.volumes.get(&handoff.ordinal).cloned().unwrap_or_default(),
         node: held.node.clone()?,
         pod_uid: held.pod_uid.clone(),
-        attested: handoff.attested.iter().cloned().collect(),
+        attested: handoff.attested_in(cluster),
     };
     Some(Desired { epoch: handoff.epoch, body })
 }
@@ -175,14 +175,14 @@ fn adopt(migration: &Migration, work: &Work, handoff: &Handoff) -> Option<Desire
     Some(Desired { epoch: handoff.epoch, body })
 }
 
-fn fence(work: &Work, handoff: &Handoff) -> Desired {
+fn fence(work: &Work, handoff: &Handoff, cluster: &ClusterName) -> Desired {
     let body = CommandBody::Fence {
         ordinal: handoff.ordinal,
         stateful_set_uid: work.target_uid.clone(),
         from_slice: handoff.target_to,
         to_slice: handoff.target_from,
         volumes: work.granted().to_vec(),
-        attested: handoff.attested.iter().cloned().collect(),
+        attested: handoff.attested_in(cluster),
     };
     Desired { epoch: handoff.epoch, body }
 }

@@ -177,14 +177,23 @@ pub struct Handoff {
     /// The target's claims and volumes of it, Bound.
     #[serde(default)]
     pub adopted: Vec<ClaimedVolume>,
-    /// Nodes of which a person attested that nothing on them writes any more (H11).
+    /// Nodes, each with its cluster, of which a person attested that nothing on them writes any more (H11).
     #[serde(default)]
-    pub attested: BTreeSet<String>,
+    pub attested: BTreeSet<(ClusterName, String)>,
 }
 
 /// What a journal does not say may have been.
 fn perhaps() -> bool {
     true
+}
+
+impl Handoff {
+    /// The nodes of that cluster that a person attested: another cluster's node of the same name is another machine.
+    #[must_use]
+    pub fn attested_in(&self, cluster: &ClusterName) -> Vec<String> {
+        let there = self.attested.iter().filter(|(of, _)| of == cluster);
+        there.map(|(_, node)| node.clone()).collect()
+    }
 }
 
 impl Work {

@@ -4,7 +4,7 @@
 //! is waited for, and only that is asked for anew. What an agent makes of an attested node is the agent's business, and
 //! tested there.
 
-use super::world::{PLAIN, World};
+use super::world::{PLAIN, World, name};
 use crate::facts::{Outcome, OutcomeResult, Unknown};
 use crate::{CommandBody, Order, Phase, Reply, Request};
 
@@ -77,5 +77,7 @@ fn h11_a_person_attests_the_node_that_is_waited_for_and_no_other() {
     assert!(again.epoch > command.epoch, "what was commanded before ends nowhere");
     let CommandBody::Release { attested, .. } = again.body else { panic!("{again:?}") };
     assert_eq!(attested, ["east-1"]);
+    let handoff = world.core.state().work.values().next().and_then(|work| work.handoff.clone()).unwrap();
+    assert_eq!(handoff.attested_in(&name("west")), [""; 0], "a node of that name there is another machine");
     completes(world);
 }
